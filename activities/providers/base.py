@@ -1,0 +1,157 @@
+"""The seam between verbs and providers.
+
+A provider does the verbs of one kind of component (PostgreSQL, a host process, a DNS zone). The rules that all of them
+keep, and that `tests/provider` holds each of them to:
+
+* Look, act, look again. Every effect is idempotent by `request.ref.key`: called twice it happens once, and the second
+  call answers `changed=False`.
+* The epoch is checked where the change lands: a request whose `ref.epoch` is below the one that stands there raises
+  `PermanentError(STALE_EPOCH)` and changes nothing.
+* `request.before`, when given, is the left side of a compare-and-set: if the world is neither there nor already where
+  the verb would bring it, raise `PermanentError(PRECONDITION_CHANGED)`.
+* A call that may have landed raises `OutcomeUnknownError`; only what is known not to have happened is `PermanentError`
+  or `TemporaryError`.
+* `context.still_mine()` is asked immediately before each effect.
+* An undo of something that never happened is a success with `changed=False`.
+* No secret in any error, detail or fact. Facts are JSON values.
+"""
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+from workflows.model.base import Strict
+from workflows.model.failure import Code, PermanentError
+from workflows.model.messages import StepRequest, StepResult
+from workflows.model.observed import Observation, Reach
+from workflows.model.runbook import Check, Role, SecretRef
+from workflows.model.verbs import Verb
+
+
+def now() -> datetime:
+    """The time of this machine, in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a provider may know of the worker that it runs in."""
+
+    here: str
+    """The worker's site, or `control`. A provider prefers a component's local address when it runs on its site."""
+    state_dir: Path
+    """A folder of this worker for what must survive its death (marker ledgers, pid files)."""
+    heartbeat: Callable[[str], None] = field(default=lambda _progress: None)
+    """Tell progress in a few words; cheap, call it in every turn of a wait."""
+    still_mine: Callable[[], None] = field(default=lambda: None)
+    """Raises when this attempt's time is over (a frozen worker that woke up late must not act)."""
+
+
+def secret(ref: SecretRef) -> str:
+    """The secret behind a reference.
+
+    Raises:
+        PermanentError: CONFIGURATION, naming the variable or file, never a value.
+    """
+    if ref.env is not None:
+        value = os.environ.get(ref.env)
+        if value is None:
+            raise PermanentError(
+                Code.CONFIGURATION,
+                f"The environment variable {ref.env}, in which a secret is expected, is not set for this worker.",
+                "Set it where the worker is started, then retry.",
+            )
+        return value
+    path = Path(ref.file or "")
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise PermanentError(
+            Code.CONFIGURATION, f"The secret file {path} cannot be read ({error.strerror}).", "Mend it, then retry."
+        ) from error
+
+
+class Provider:
+    """Does the verbs of one kind. Subclasses set the class variables and override the verbs that they can do."""
+
+    kind: ClassVar[str]
+    role: ClassVar[Role | None]
+    """None for a fence device."""
+    verbs: ClassVar[frozenset[Verb]]
+    Settings: ClassVar[type[Strict]]
+    """The typed form of `component.settings`; validated when the runbook is read."""
+
+    def __init__(self, settings: Any, context: Context) -> None:
+        self.settings = settings
+        self.context = context
+
+    def unsupported(self, verb: Verb) -> PermanentError:
+        """The answer to a verb that this kind cannot do."""
+        return PermanentError(Code.UNSUPPORTED, f"The kind {self.kind} cannot {re.sub('_', ' ', verb.value)}.")
+
+    async def observe(self, component: str, site: str, observer: str) -> Observation:
+        """Look at the component at a site. Never raises for a dead or silent target: that is an answer."""
+        raise self.unsupported(Verb.OBSERVE)
+
+    async def check(self, check: Check, site: str) -> str:
+        """Try a kind-specific check (`sql`, `dns` without a server) once; the detail of a pass.
+
+        Raises:
+            TemporaryError: CHECK_FAILED with what was seen instead.
+        """
+        raise self.unsupported(Verb.HEALTH_CHECK)
+
+    async def choose_recovery_point(self, request: StepRequest) -> StepResult:
+        """The newest point at `target.site`, with what would be lost by taking it. Sets `result.point`."""
+        raise self.unsupported(Verb.CHOOSE_RECOVERY_POINT)
+
+    async def snapshot(self, request: StepRequest) -> StepResult:
+        """Take a restorable copy at `target.site`. Sets `result.point`."""
+        raise self.unsupported(Verb.SNAPSHOT)
+
+    async def fence(self, request: StepRequest) -> StepResult:
+        """Make `target.site` refuse writes and prove it. Sets `result.proof`."""
+        raise self.unsupported(Verb.FENCE)
+
+    async def unfence(self, request: StepRequest) -> StepResult:
+        """Undo `fence`: let `target.site` serve again as it did in `request.before`."""
+        raise self.unsupported(Verb.UNFENCE)
+
+    async def probe_write(self, site: str) -> Reach:
+        """Would the component at `site` accept a write now, as seen from here? Leaves no trace.
+
+        SERVING = it would; STANDBY = it answers and refuses; REFUSED = nothing listens; SILENT = no answer.
+        """
+        raise self.unsupported(Verb.FENCE)
+
+    async def sync_delta(self, request: StepRequest) -> StepResult:
+        """Bring `target.site` up to `request.position`, or, without one, to the end of what it has received."""
+        raise self.unsupported(Verb.SYNC_DELTA)
+
+    async def promote(self, request: StepRequest) -> StepResult:
+        """Let `target.site` accept writes under `request.ref.epoch`, and read back that it does."""
+        raise self.unsupported(Verb.PROMOTE)
+
+    async def start_instances(self, request: StepRequest) -> StepResult:
+        """Start the component at `target.site`. `result.before` says whether it ran already."""
+        raise self.unsupported(Verb.START_INSTANCES)
+
+    async def stop_instances(self, request: StepRequest) -> StepResult:
+        """Stop the component at `target.site`; as an undo, only if the step that is undone started it."""
+        raise self.unsupported(Verb.STOP_INSTANCES)
+
+    async def flip_dns(self, request: StepRequest) -> StepResult:
+        """Send users to `target.target`, as one compare-and-set; `result.before` holds what stood there."""
+        raise self.unsupported(Verb.FLIP_DNS)
+
+    async def restore_dns(self, request: StepRequest) -> StepResult:
+        """Undo `flip_dns`: put `request.result.before` back, if the flip is what stands."""
+        raise self.unsupported(Verb.RESTORE_DNS)
+
+    async def measure_loss(self, request: StepRequest) -> StepResult:
+        """Count what was lost, in the data at `target.site`. Sets `result.loss`."""
+        raise self.unsupported(Verb.MEASURE_LOSS)

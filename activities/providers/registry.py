@@ -1,0 +1,57 @@
+"""Finds a provider by the name of its kind, and imports it only then.
+
+`postgres` is the class `PROVIDER` in `activities.providers.postgres`; a dotted kind such as `aws.rds` is the entry
+`rds` of `PROVIDERS` in `activities.providers.aws`.
+"""
+
+import importlib
+from collections.abc import Mapping
+
+from workflows.model.failure import Code, PermanentError
+
+from .base import Provider
+
+KINDS: Mapping[str, str] = {
+    "postgres": "postgres",
+    "process": "",
+    "dns": "dns",
+    "power.http": "",
+}
+"""Every kind that this release knows, and the optional dependency group that it wants ('' for none)."""
+
+
+class Registry:
+    """Looks kinds up; tests pass further providers in `extra`."""
+
+    def __init__(self, extra: Mapping[str, type[Provider]] | None = None) -> None:
+        self._found: dict[str, type[Provider]] = dict(extra or {})
+
+    @property
+    def kinds(self) -> list[str]:
+        """All known kinds, sorted."""
+        return sorted({*KINDS, *self._found})
+
+    def get(self, kind: str) -> type[Provider]:
+        """The provider of that kind.
+
+        Raises:
+            PermanentError: UNSUPPORTED for an unknown kind, CONFIGURATION when its packages are not installed.
+        """
+        if kind not in self._found:
+            self._found[kind] = self._load(kind)
+        return self._found[kind]
+
+    def _load(self, kind: str) -> type[Provider]:
+        if kind not in KINDS:
+            raise PermanentError(Code.UNSUPPORTED, f"There is no kind {kind!r}.", f"Known: {', '.join(self.kinds)}.")
+        package, _, member = kind.partition(".")
+        try:
+            module = importlib.import_module(f"activities.providers.{package}")
+        except ModuleNotFoundError as error:
+            raise PermanentError(
+                Code.CONFIGURATION,
+                f"The kind {kind!r} needs the Python package {error.name!r}, which is not installed.",
+                f"Install it with: pip install 'seawall[{KINDS[kind]}]'",
+            ) from error
+        found: type[Provider] = module.PROVIDERS[member] if member else module.PROVIDER
+        return found

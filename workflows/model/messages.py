@@ -1,0 +1,360 @@
+"""What crosses Temporal: inputs of workflows and activities, updates, queries, and their answers."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from .base import Duration, Message, Name, Strict
+from .observed import CheckResult, FenceProof, Loss, Observation, RecoveryPoint
+from .plan import Mode, Operation, Plan, Step
+from .runbook import Component, FenceDevice, Marker, PublicCheck, Runbook
+
+CONTROL_QUEUE = "seawall"
+
+
+def site_queue(worker: str) -> str:
+    """The task queue of a site's worker; `control` gives the queue of the control worker."""
+    return CONTROL_QUEUE if worker == "control" else f"{CONTROL_QUEUE}-{worker}"
+
+
+def application_workflow_id(application: str) -> str:
+    """The id of the one `Application` workflow of an application."""
+    return f"application/{application}"
+
+
+# --- What people type ---
+
+
+class FailoverRequest(Strict):
+    """The input of `Failover`: `{"runbook": "shop", "reason": "region is gone"}` is enough."""
+
+    runbook: Name
+    reason: Annotated[str, Field(min_length=3, max_length=500)]
+    planned: bool = False
+    to: Name | None = Field(default=None, description="The site to move to; the other one when left out.")
+    requested_by: Annotated[str, Field(max_length=80)] = "unknown"
+    detected_at: datetime | None = Field(
+        default=None, description="When the outage was noticed; starts a second clock."
+    )
+
+
+class Approval(Strict):
+    """The answer to a gate. `code` is the short code that the gate shows: it binds the answer to this run and plan."""
+
+    approver: Name
+    code: Annotated[str, Field(min_length=4, max_length=12)]
+    comment: Annotated[str, Field(max_length=500)] = ""
+
+
+class Answer(Strict):
+    """The answer to a parked step, or a request to pause, resume or abort. Everything may be left out but who asks."""
+
+    by: Annotated[str, Field(min_length=1, max_length=80)] = "unknown"
+    step: str | None = Field(default=None, description="Which parked step; may be left out when there is only one.")
+    reason: Annotated[str, Field(max_length=500)] = ""
+
+
+class RiskAcceptance(Strict):
+    """A person's separate acceptance of the risk of two writers, where the fence could not be proved."""
+
+    by: Name
+    code: Annotated[str, Field(min_length=4, max_length=12)]
+    statement: Annotated[str, Field(min_length=20, max_length=500)] = Field(
+        description="In the person's own words: what could not be proved, and why it is right to go on."
+    )
+
+
+# --- What activities take and give ---
+
+
+class Ref(Message):
+    """Who asks for an effect. The key of the effect is `workflow_id + step + epoch`, never an attempt or a run id."""
+
+    workflow_id: str
+    application: str
+    step: str
+    epoch: int
+
+    @property
+    def key(self) -> str:
+        """The idempotency key of this step's one effect."""
+        return f"{self.workflow_id}:{self.step}:{self.epoch}"
+
+
+class Target(Message):
+    """A component as a step sees it: what it is, where the step acts, and which site is the other one."""
+
+    name: str
+    component: Component
+    site: str
+    source: str
+    target: str
+
+
+class StepRequest(Message):
+    """The input of every verb's activity."""
+
+    ref: Ref
+    target: Target
+    mode: Mode = Mode.UNPLANNED
+    before: Observation | None = None
+    """What was observed of this component at this site when the plan was made: the left side of a compare-and-set."""
+    proofs: tuple[FenceProof, ...] = ()
+    """Fence proofs of this run so far; a promote refuses to act without the one of its component."""
+    accepted_risk: RiskAcceptance | None = None
+    fence_device: FenceDevice | None = None
+    """Of the site that is to be fenced, when it has one."""
+    position: str | None = None
+    """Where the data must have come to before it may be promoted."""
+    point: RecoveryPoint | None = None
+    public: PublicCheck | None = None
+    result: "StepResult | None" = None
+    """Of the step that is undone, in an undo."""
+
+
+class StepResult(Message):
+    """What a verb's activity answers: what stands now, read back from the world."""
+
+    detail: str = ""
+    changed: bool = True
+    """False when the effect was there already (an earlier attempt, or nothing to do)."""
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
+    provider_seconds: float = 0.0
+    """Time spent inside the provider's calls; the rest of the step is the orchestrator's own."""
+    proof: FenceProof | None = None
+    point: RecoveryPoint | None = None
+    loss: Loss | None = None
+    checks: tuple[CheckResult, ...] = ()
+
+
+class ObserveRequest(Message):
+    """Look at one component at one site, as seen by whichever worker takes this."""
+
+    target: Target
+    observer: str
+
+
+class LoadRunbookRequest(Message):
+    """Read, check and freeze one runbook."""
+
+    name: str
+
+
+class LoadedRunbook(Message):
+    """A runbook as it was when the run began: an edit in mid-run changes nothing."""
+
+    runbook: Runbook
+    sha256: str
+    path: str = ""
+    verbs: dict[str, tuple[str, ...]] = {}
+    """For each component, the verbs that its provider can do."""
+
+
+class PlanRequest(Message):
+    """Everything that the planner looks at."""
+
+    runbook: Runbook
+    verbs: dict[str, tuple[str, ...]]
+    source: str
+    target: str
+    mode: Mode
+
+
+class MarkerReading(Message):
+    """Where the marker probe writes, for `activities.marker`."""
+
+    marker: Marker
+    component: str
+
+
+# --- The Application entity ---
+
+
+class Lease(Message):
+    """The right to change an application, and the epoch that every change under it carries."""
+
+    application: str
+    epoch: int
+    holder: str
+    operation: Operation
+    active_site: str
+    since: datetime
+
+
+class AcquireRequest(Message):
+    """Ask for the lease. Asking again with the same holder and run gives the same lease."""
+
+    application: str
+    holder: str
+    holder_run_id: str
+    operation: Operation
+    home: str
+    sites: tuple[str, ...]
+
+
+class ReleaseRequest(Message):
+    """Give the lease back, and say where the application is active now."""
+
+    application: str
+    holder: str
+    epoch: int
+    active_site: str
+    outcome: str
+    protected: bool = True
+
+
+class ApplicationState(Message):
+    """What the `Application` workflow knows; also its own input when it continues as new."""
+
+    application: str
+    active_site: str = ""
+    epoch: int = 0
+    lease: Lease | None = None
+    holder_run_id: str = ""
+    protected: bool = True
+    """False after a failover until replication runs in the new direction."""
+    last_run: str = ""
+    last_outcome: str = ""
+    last_ended: datetime | None = None
+
+
+# --- What a run shows of itself ---
+
+
+class RunState(StrEnum):
+    """Where a run is. The five end states, and the stations on the way."""
+
+    STARTING = "STARTING"
+    RUNNING = "RUNNING"
+    AWAITING_APPROVAL = "AWAITING_APPROVAL"
+    PAUSED = "PAUSED"
+    PARKED = "PARKED"
+    COMPENSATING = "COMPENSATING"
+    RECOVERED = "RECOVERED"
+    RECOVERED_DEGRADED = "RECOVERED_DEGRADED"
+    COMPENSATED = "COMPENSATED"
+    REFUSED = "REFUSED"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen in this run."""
+        return self in _ENDED
+
+
+_ENDED = frozenset({RunState.RECOVERED, RunState.RECOVERED_DEGRADED, RunState.COMPENSATED, RunState.REFUSED})
+
+
+class StepState(StrEnum):
+    """Where a step is."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    WAITING = "waiting"
+    """For people."""
+    DONE = "done"
+    FAILED = "failed"
+    """And it is known that its effect does not stand."""
+    UNKNOWN = "unknown"
+    """Its effect may stand; being read back."""
+    SKIPPED = "skipped"
+    UNDOING = "undoing"
+    UNDONE = "undone"
+    UNDO_FAILED = "undo-failed"
+
+
+class StepRecord(Message):
+    """One step of a run, as shown and as reported."""
+
+    id: str
+    component: str | None
+    site: str
+    kind: str
+    """The verb."""
+    words: str
+    phase: str
+    state: StepState = StepState.PENDING
+    started: datetime | None = None
+    ended: datetime | None = None
+    attempts: int = 0
+    provider_seconds: float | None = None
+    detail: str = ""
+    code: str = ""
+    undo: str = ""
+    """What undoing it would mean, or meant."""
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
+    checks: tuple[CheckResult, ...] = ()
+
+
+class GateView(Message):
+    """What an approver must know, as of this second."""
+
+    step: str
+    code: str
+    question: str
+    facts: tuple[tuple[str, str], ...] = ()
+    approvers: tuple[str, ...]
+    required: int
+    approved_by: tuple[str, ...] = ()
+    expires: datetime
+    on_silence: str
+
+
+class ParkedStep(Message):
+    """A step that can go neither way by itself, and what is safe to do next."""
+
+    step: str
+    code: str
+    reason: str
+    standing: tuple[str, ...] = ()
+    """Effects that stand now, in words."""
+    actions: tuple[str, ...] = ()
+    """Updates that answer it, of `retry`, `skip`, `accept_degraded`, `abort`, `accept_split_brain_risk`."""
+    risk_code: str = ""
+    """The code that `accept_split_brain_risk` wants, where that is one of the actions."""
+    since: datetime
+
+
+class ProgressView(Message):
+    """The answer of the query `progress`: all that a watcher shows."""
+
+    application: str
+    operation: Operation
+    mode: Mode
+    state: RunState
+    workflow_id: str
+    epoch: int | None = None
+    source: str = ""
+    target: str = ""
+    declared: datetime
+    now: datetime
+    rto_seconds: float | None = None
+    steps: tuple[StepRecord, ...] = ()
+    gate: GateView | None = None
+    parked: tuple[ParkedStep, ...] = ()
+    headline: str = ""
+    """One sentence: what is happening, or what is awaited from whom."""
+
+
+class CompiledStep(Message):
+    """A step with what an operator wants to know before starting: used by `seawall plan`."""
+
+    step: Step
+    earliest: float
+    on_critical_path: bool
+
+
+class CompiledPlan(Message):
+    """A plan with its critical path."""
+
+    plan: Plan
+    steps: tuple[CompiledStep, ...]
+    expected_seconds: float
+    approvals_after_seconds: float = 0.0
+    interval: Duration | None = None
+
+
+StepRequest.model_rebuild()
