@@ -124,6 +124,8 @@ class StepResult(Message):
     after: dict[str, Any] = {}
     provider_seconds: float = 0.0
     """Time spent inside the provider's calls; the rest of the step is the orchestrator's own."""
+    attempt: int = 1
+    """Which attempt of the activity this was."""
     proof: FenceProof | None = None
     point: RecoveryPoint | None = None
     loss: Loss | None = None
@@ -193,6 +195,9 @@ class AcquireRequest(Message):
     operation: Operation
     home: str
     sites: tuple[str, ...]
+    floor: int = 0
+    """The highest epoch that was seen standing in the world: the lease's epoch is above it, even where the entity
+    itself has lost its memory."""
 
 
 class ReleaseRequest(Message):
@@ -204,6 +209,15 @@ class ReleaseRequest(Message):
     active_site: str
     outcome: str
     protected: bool = True
+
+
+class FreeRequest(Strict):
+    """A person frees a lease whose run was ended from outside, after looking at what stands."""
+
+    by: Annotated[str, Field(min_length=1, max_length=80)]
+    epoch: int
+    active_site: Name = Field(description="Where the application really is active now.")
+    reason: Annotated[str, Field(min_length=3, max_length=500)]
 
 
 class ApplicationState(Message):

@@ -1,0 +1,47 @@
+"""What every verb works with: the providers, and the place where this worker stands."""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from activities.providers.base import Context, Provider
+from activities.providers.registry import Registry
+from workflows.model.failure import Code, PermanentError
+from workflows.model.messages import Target
+from workflows.model.runbook import FenceDevice
+
+from .wire import Pulse
+
+
+class Bench:
+    """Makes the provider of a component, for one attempt."""
+
+    def __init__(self, registry: Registry, here: str, state_dir: Path) -> None:
+        self.registry = registry
+        self.here = here
+        self.state_dir = state_dir
+
+    def provider(self, target: Target, pulse: Pulse | None = None) -> Provider:
+        """The provider of the target's kind, with its settings read and this attempt's pulse.
+
+        Raises:
+            PermanentError: UNSUPPORTED, or CONFIGURATION when the settings do not fit the kind.
+        """
+        return self._make(target.component.kind, target.component.settings, pulse)
+
+    def device(self, device: FenceDevice, pulse: Pulse) -> Provider:
+        """The provider of a site's fence device."""
+        return self._make(device.kind, device.settings, pulse)
+
+    def _make(self, kind: str, settings: dict[str, object], pulse: Pulse | None) -> Provider:
+        found = self.registry.get(kind)
+        context = Context(here=self.here, state_dir=self.state_dir)
+        if pulse is not None:
+            context = Context(self.here, self.state_dir, heartbeat=pulse.progress, still_mine=pulse.still_mine)
+        try:
+            return found(found.Settings.model_validate(settings), context)
+        except ValidationError as error:
+            fields = ", ".join(".".join(map(str, problem["loc"])) for problem in error.errors())
+            raise PermanentError(
+                Code.CONFIGURATION, f"The settings of kind {kind} do not fit: {fields}.", "Run `seawall validate`."
+            ) from None

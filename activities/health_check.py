@@ -1,0 +1,63 @@
+"""health_check and verify: is the component serving at this site, and can a user really use the application?"""
+
+from collections.abc import Sequence
+
+from workflows.model.failure import Code, PermanentError
+from workflows.model.messages import StepRequest, StepResult
+from workflows.model.observed import CheckResult
+from workflows.model.verbs import Verb
+
+from .bench import Bench
+from .checks import run_check, run_public_check
+from .wire import Pulse, verb
+
+
+class HealthCheck:
+    """Runs the runbook's checks; changes nothing but the nonce that a functional check writes."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+
+    @verb(Verb.HEALTH_CHECK)
+    async def health_check(self, request: StepRequest, pulse: Pulse) -> StepResult:
+        """Run the component's checks of the site, in their order.
+
+        Raises:
+            PermanentError: CHECK_FAILED with the first check that did not pass within its deadline.
+        """
+        target = request.target
+        provider = self._bench.provider(target, pulse)
+        results = []
+        for check in target.component.checks.get(target.site, ()):
+            result = await run_check(check, provider=provider, site=target.site, heartbeat=pulse.progress)
+            results.append(result)
+            _insist(results)
+        return StepResult(changed=False, detail=_told(results), checks=tuple(results))
+
+    @verb(Verb.VERIFY)
+    async def verify(self, request: StepRequest, pulse: Pulse) -> StepResult:
+        """Write and read through the public name, as a user would.
+
+        Raises:
+            PermanentError: CHECK_FAILED with what a user would see.
+        """
+        assert request.public is not None
+        result = await run_public_check(request.public, heartbeat=pulse.progress)
+        _insist([result])
+        return StepResult(changed=False, detail=_told([result]), checks=(result,))
+
+
+def _insist(results: Sequence[CheckResult]) -> None:
+    last = results[-1]
+    if not last.passed:
+        raise PermanentError(
+            Code.CHECK_FAILED,
+            f"The check {last.name} did not pass in {last.tries} tries: {last.detail}",
+            "Mend what it names, then retry.",
+        )
+
+
+def _told(results: Sequence[CheckResult]) -> str:
+    if not results:
+        return "The runbook names no checks for this site."
+    return "; ".join(f"{result.name} passed" for result in results)

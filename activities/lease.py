@@ -1,0 +1,101 @@
+"""acquire_lease and release_lease: a run's dealings with its `Application` entity.
+
+These are activities because workflow code cannot send an update to another workflow. Both are idempotent in the
+entity: asking again after a lost reply gives the same lease.
+"""
+
+from typing import Any
+
+from temporalio import activity
+from temporalio.client import Client, WithStartWorkflowOperation, WorkflowUpdateFailedError
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from workflows.model.failure import Code, PermanentError
+from workflows.model.messages import (
+    CONTROL_QUEUE,
+    AcquireRequest,
+    ApplicationState,
+    Lease,
+    ReleaseRequest,
+    application_workflow_id,
+)
+
+from .wire import on_the_wire
+
+
+class Leases:
+    """Takes and gives back the right to change an application."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    @activity.defn(name="acquire_lease")
+    async def acquire_lease(self, request: AcquireRequest) -> Lease:
+        """Ask the entity, starting it when it does not run yet.
+
+        Raises:
+            PermanentError: APPLICATION_BUSY, naming the holder.
+        """
+        start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+            "Application",
+            id=application_workflow_id(request.application),
+            task_queue=CONTROL_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            static_summary=f"{request.application}: lease and epoch",
+        )
+        with on_the_wire():
+            try:
+                lease: Lease = await self._client.execute_update_with_start_workflow(
+                    "acquire_lease", request, start_workflow_operation=start, result_type=Lease
+                )
+            except WorkflowUpdateFailedError as error:
+                raise await self._refusal(error, request) from None
+        return lease
+
+    @activity.defn(name="release_lease")
+    async def release_lease(self, request: ReleaseRequest) -> ApplicationState:
+        """Give the lease back, with where the application is active now."""
+        handle = self._client.get_workflow_handle(application_workflow_id(request.application))
+        with on_the_wire():
+            try:
+                state: ApplicationState = await handle.execute_update(
+                    "release_lease", request, result_type=ApplicationState
+                )
+            except WorkflowUpdateFailedError as error:
+                raise _permanent(error) from None
+        return state
+
+    async def _refusal(self, error: WorkflowUpdateFailedError, request: AcquireRequest) -> PermanentError:
+        """The entity's refusal; with a word more when the holder is not running any more."""
+        refusal = _permanent(error)
+        if refusal.code is not Code.APPLICATION_BUSY:
+            return refusal
+        state = await self._client.get_workflow_handle(application_workflow_id(request.application)).query(
+            "state", result_type=ApplicationState
+        )
+        if state.lease is None or await self._runs(state.lease.holder, state.holder_run_id):
+            return refusal
+        return PermanentError(
+            Code.APPLICATION_BUSY,
+            f"{refusal.sentence} That run was ended from outside without giving the lease back, and what it did may "
+            "still stand.",
+            f"Look at what stands, then free it with `seawall release {request.application}`.",
+        )
+
+    async def _runs(self, workflow_id: str, run_id: str) -> bool:
+        try:
+            found = await self._client.get_workflow_handle(workflow_id, run_id=run_id).describe()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        return found.close_time is None
+
+
+def _permanent(error: WorkflowUpdateFailedError) -> PermanentError:
+    cause = error.cause
+    if isinstance(cause, ApplicationError) and cause.type and cause.type in Code.__members__:
+        return PermanentError(Code(cause.type), cause.message)
+    return PermanentError(Code.INTERNAL, f"The lease was refused ({type(cause).__name__}).")

@@ -1,0 +1,266 @@
+"""What can be asked of Seawall from outside: the one set of functions behind the command line and every other door."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from workflows.model.failure import Code, PermanentError
+from workflows.model.messages import (
+    CONTROL_QUEUE,
+    Answer,
+    ApplicationState,
+    Approval,
+    FailoverRequest,
+    FreeRequest,
+    ProgressView,
+    RiskAcceptance,
+    RunState,
+    application_workflow_id,
+)
+from workflows.model.report import Report
+
+RUN_TYPES = ("Failover",)
+_POLL_SECONDS = 0.25
+_TEN_SECONDS = timedelta(seconds=10)
+
+EXIT_CODES = {
+    RunState.RECOVERED: 0,
+    RunState.REFUSED: 3,
+    RunState.COMPENSATED: 4,
+    RunState.PARKED: 5,
+    RunState.RECOVERED_DEGRADED: 6,
+}
+"""Exit codes of commands that wait for a run. 2 is bad input, 1 anything that kept the command from its work."""
+
+
+def new_run_id(operation: str, application: str) -> str:
+    """A workflow id that people can read: `failover/shop/2026-11-22T14-05-33Z`."""
+    return f"{operation}/{application}/{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}"
+
+
+async def start_failover(client: Client, request: FailoverRequest) -> str:
+    """Start a failover; its workflow id.
+
+    Raises:
+        PermanentError: APPLICATION_BUSY when the very same id runs already (two starts within a second).
+    """
+    run = new_run_id("failover", request.runbook)
+    try:
+        await client.start_workflow(
+            "Failover",
+            request,
+            id=run,
+            task_queue=CONTROL_QUEUE,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            static_summary=f"{request.runbook}: {'planned ' if request.planned else ''}failover"[:100],
+            static_details=request.reason,
+        )
+    except WorkflowAlreadyStartedError:
+        raise PermanentError(
+            Code.APPLICATION_BUSY, f"{run} was started by somebody else this second.", "Watch that run."
+        ) from None
+    return run
+
+
+async def find_run(client: Client, name: str) -> str:
+    """The workflow id that `name` means: an id as it stands, or an application's current (else last) run.
+
+    Raises:
+        PermanentError: NOT_FOUND.
+    """
+    if "/" in name:
+        return name
+    state = await application_state(client, name)
+    if state is None or not (state.lease or state.last_run):
+        raise PermanentError(
+            Code.NOT_FOUND, f"No run of {name!r} is known.", "`seawall runs` lists all runs; name one by its id."
+        )
+    return state.lease.holder if state.lease else state.last_run
+
+
+async def application_state(client: Client, application: str) -> ApplicationState | None:
+    """What the `Application` entity knows; None when there was no run of that application yet."""
+    try:
+        state: ApplicationState = await _handle(client, application_workflow_id(application)).query(
+            "state", result_type=ApplicationState, rpc_timeout=_TEN_SECONDS
+        )
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise _unanswered(error, application) from error
+    return state
+
+
+async def application_states(client: Client) -> list[ApplicationState]:
+    """Every application that had a run."""
+    names = [
+        found.id.removeprefix("application/")
+        async for found in client.list_workflows("WorkflowType = 'Application' and ExecutionStatus = 'Running'")
+    ]
+    states = await asyncio.gather(*(application_state(client, name) for name in sorted(names)))
+    return [state for state in states if state is not None]
+
+
+async def progress(client: Client, run: str) -> ProgressView:
+    """Where a run is.
+
+    Raises:
+        PermanentError: NOT_FOUND, or UNREACHABLE when no control worker answers.
+    """
+    view: ProgressView = await _query(client, run, "progress", ProgressView)
+    return view
+
+
+async def report(client: Client, run: str) -> Report:
+    """The report of a run, as it stands."""
+    found: Report = await _query(client, run, "report", Report)
+    return found
+
+
+async def watch(client: Client, run: str) -> AsyncIterator[ProgressView]:
+    """The run's progress, again and again, until it ends."""
+    while True:
+        view = await progress(client, run)
+        yield view
+        if view.state.ended:
+            return
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def wait(client: Client, run: str) -> Report:
+    """Wait until the run ends, or parks and needs a person; the report as it stands then."""
+    async for view in watch(client, run):
+        if view.state is RunState.PARKED:
+            break
+    else:
+        await _closed(client, run)
+    return await report(client, run)
+
+
+async def _closed(client: Client, run: str) -> None:
+    """Past the end state there are still the lease and the report to deliver."""
+    with contextlib.suppress(WorkflowFailureError):  # a cancelled run ends so, and its report says it
+        await _handle(client, run).result()
+
+
+async def approve(client: Client, run: str, approver: str, code: str, comment: str = "") -> str:
+    """Answer a gate with yes; what the run said to it."""
+    return await _update(client, run, "approve", Approval(approver=approver, code=code, comment=comment))
+
+
+async def reject(client: Client, run: str, approver: str, code: str, comment: str = "") -> str:
+    """Answer a gate with no."""
+    return await _update(client, run, "reject", Approval(approver=approver, code=code, comment=comment))
+
+
+async def answer(client: Client, run: str, action: str, by: str, step: str | None = None, reason: str = "") -> str:
+    """`retry`, `skip`, `accept_degraded`, `abort`, `pause` or `resume`."""
+    return await _update(client, run, action, Answer(by=by, step=step, reason=reason))
+
+
+async def accept_risk(client: Client, run: str, by: str, code: str, statement: str) -> str:
+    """Accept the risk of two writers, where the fence could not be proved."""
+    return await _update(client, run, "accept_split_brain_risk", RiskAcceptance(by=by, code=code, statement=statement))
+
+
+async def free_lease(client: Client, application: str, request: FreeRequest) -> ApplicationState:
+    """Free the lease of a run that was ended from outside. Refused while that run still runs.
+
+    Raises:
+        PermanentError: APPLICATION_BUSY while the holder runs; NOT_FOUND for an unknown application.
+    """
+    state = await application_state(client, application)
+    if state is None:
+        raise PermanentError(Code.NOT_FOUND, f"{application} had no run yet, so there is nothing to free.")
+    if state.lease is not None:
+        held = await _handle(client, state.lease.holder).describe()
+        if held.close_time is None:
+            raise PermanentError(
+                Code.APPLICATION_BUSY,
+                f"{state.lease.holder} is running and holds the lease.",
+                f"End it first: `seawall abort {state.lease.holder}`.",
+            )
+    freed: ApplicationState = await _update_as(
+        client, application_workflow_id(application), "free_lease", request, ApplicationState
+    )
+    return freed
+
+
+async def list_runs(client: Client, application: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
+    """Runs, newest first, with their search attributes."""
+    types = ", ".join(f"'{name}'" for name in RUN_TYPES)
+    query = f"WorkflowType in ({types})"
+    if application:
+        query += f" and SeawallApplication = '{_quoted(application)}'"
+    rows = []
+    async for found in client.list_workflows(query, limit=limit):
+        pairs = {pair.key.name: pair.value for pair in found.typed_search_attributes}
+        rows.append(
+            {
+                "run": found.id,
+                "application": pairs.get("SeawallApplication", ""),
+                "operation": pairs.get("SeawallOperation", ""),
+                "state": pairs.get("SeawallState", ""),
+                "epoch": pairs.get("SeawallEpoch"),
+                "started": found.start_time,
+                "ended": found.close_time,
+                "status": found.status.name if found.status else "",
+            }
+        )
+    return rows
+
+
+# --- Talking to workflows ---
+
+
+def _handle(client: Client, run: str) -> WorkflowHandle[Any, Any]:
+    return client.get_workflow_handle(run)
+
+
+async def _query(client: Client, run: str, name: str, result_type: type) -> Any:
+    try:
+        return await _handle(client, run).query(name, result_type=result_type, rpc_timeout=_TEN_SECONDS)
+    except RPCError as error:
+        raise _unanswered(error, run) from error
+
+
+async def _update(client: Client, run: str, name: str, argument: Any) -> str:
+    said: str = await _update_as(client, run, name, argument, str)
+    return said
+
+
+async def _update_as(client: Client, run: str, name: str, argument: Any, result_type: type) -> Any:
+    try:
+        return await _handle(client, run).execute_update(
+            name, argument, result_type=result_type, rpc_timeout=_TEN_SECONDS
+        )
+    except WorkflowUpdateFailedError as error:
+        cause = error.cause
+        sentence = cause.message if isinstance(cause, ApplicationError) else str(cause)
+        raise PermanentError(Code.REJECTED, sentence) from error
+    except RPCError as error:
+        raise _unanswered(error, run) from error
+
+
+def _unanswered(error: RPCError, run: str) -> PermanentError:
+    if error.status is RPCStatusCode.NOT_FOUND:
+        return PermanentError(
+            Code.NOT_FOUND, f"There is no running or recent run {run!r}.", "`seawall runs` lists what there is."
+        )
+    return PermanentError(
+        Code.UNREACHABLE,
+        f"{run} did not answer ({error.status.name.lower().replace('_', ' ')}).",
+        "Check that the control worker runs: `seawall doctor`. The run itself goes on.",
+    )
+
+
+def _quoted(value: str) -> str:
+    """A value for a visibility query. Only names get here; anything else finds nothing."""
+    return value if value.replace("-", "").isalnum() else ""

@@ -1,0 +1,130 @@
+"""The worker: one process a site, and one for control. It wires activities to providers and waits for work.
+
+The control worker runs the workflows and their bookkeeping, on the queue `seawall`. A site's worker does the verbs of
+that site, on `seawall-SITE`, and writes markers into the data of the other sites, whose loss it may be asked about.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from activities.bench import Bench
+from activities.choose_recovery_point import ChooseRecoveryPoint
+from activities.fence import Fence
+from activities.flip_dns import FlipDns
+from activities.health_check import HealthCheck
+from activities.lease import Leases
+from activities.measure_loss import MeasureLoss
+from activities.observe import Observe
+from activities.promote import Promote
+from activities.providers.registry import Registry
+from activities.report_store import ReportStore
+from activities.runbook_file import RunbookFiles
+from activities.snapshot import Snapshot
+from activities.start_instances import Instances
+from activities.sync_delta import SyncDelta
+from workers.connect import connect
+from workers.marking import keep_marking
+from workers.sandbox import runner
+from workers.settings import Settings
+from workflows.application import Application
+from workflows.failover import Failover
+from workflows.model.failure import PermanentError
+from workflows.model.messages import CONTROL_QUEUE, site_queue
+
+log = logging.getLogger("seawall.worker")
+
+WORKFLOWS = (Failover, Application)
+
+
+def verb_activities(bench: Bench) -> list[Callable[..., Any]]:
+    """The activities that act on components, bound to a bench."""
+    fence, instances, dns, checks = Fence(bench), Instances(bench), FlipDns(bench), HealthCheck(bench)
+    return [
+        Observe(bench).observe,
+        ChooseRecoveryPoint(bench).choose_recovery_point,
+        Snapshot(bench).snapshot,
+        fence.fence,
+        fence.unfence,
+        SyncDelta(bench).sync_delta,
+        Promote(bench).promote,
+        instances.start_instances,
+        instances.stop_instances,
+        dns.flip_dns,
+        dns.restore_dns,
+        checks.health_check,
+        checks.verify,
+        MeasureLoss(bench).measure_loss,
+    ]
+
+
+def control_activities(client: Client, settings: Settings, registry: Registry) -> list[Callable[..., Any]]:
+    """The bookkeeping of runs: runbooks, leases, reports."""
+    leases = Leases(client)
+    return [
+        RunbookFiles(settings.runbooks, registry).load_runbook,
+        leases.acquire_lease,
+        leases.release_lease,
+        ReportStore(settings.reports).write_report,
+    ]
+
+
+def make_worker(client: Client, settings: Settings, registry: Registry | None = None) -> Worker:
+    """The worker of `settings.site`."""
+    found = registry or Registry()
+    control = settings.site == "control"
+    bench = Bench(found, settings.site, settings.state)
+    activities: Sequence[Callable[..., Any]] = [
+        *verb_activities(bench),
+        *(control_activities(client, settings, found) if control else ()),
+    ]
+    return Worker(
+        client,
+        task_queue=CONTROL_QUEUE if control else site_queue(settings.site),
+        workflows=list(WORKFLOWS) if control else [],
+        activities=activities,
+        workflow_runner=runner(),
+        # A dead worker's cached workflow is handed to the next worker after this long, not after the default 10 s.
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
+        max_heartbeat_throttle_interval=timedelta(seconds=1),
+        default_heartbeat_throttle_interval=timedelta(seconds=1),
+        graceful_shutdown_timeout=timedelta(seconds=5),
+    )
+
+
+async def run_worker(settings: Settings) -> None:
+    """Connect, however long the server takes, and work until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    settings.state.mkdir(parents=True, exist_ok=True)
+    client = await _connect_patiently(settings, stop)
+    if client is None:
+        return
+    marking = asyncio.create_task(keep_marking(settings)) if settings.site != "control" else None
+    async with make_worker(client, settings):
+        log.info("the worker of %s waits for work", settings.site)
+        await stop.wait()
+    if marking is not None:
+        marking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await marking
+
+
+async def _connect_patiently(settings: Settings, stop: asyncio.Event) -> Client | None:
+    """A worker may start before the server: on the worst day nothing starts in order."""
+    while not stop.is_set():
+        try:
+            return await connect(settings)
+        except PermanentError as error:
+            log.warning("%s", error)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), 1.0)
+    return None

@@ -1,0 +1,226 @@
+"""What may be asked of a run, and how it answers: its queries, and the updates by which people steer it.
+
+Every update has a validator, so that what cannot be done now is refused with a sentence and leaves no event. Every
+answer may be typed by hand in the Web UI: short JSON, or none at all.
+"""
+
+from abc import abstractmethod
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+from workflows.model.failure import Code
+from workflows.model.messages import Answer, Approval, ProgressView, RiskAcceptance, StepState
+from workflows.model.report import Report
+from workflows.model.runbook import Runbook
+
+from . import reporting
+from .executor import Executor
+from .ledger import Ledger
+from .saga import Saga
+
+
+def rejected(sentence: str) -> ApplicationError:
+    """The answer to an update that cannot be taken: a sentence, no stack trace, no event in history."""
+    return ApplicationError(sentence, type="Rejected", non_retryable=True)
+
+
+class Answering:
+    """The questions and answers of a run; `RecoveryRun` is the rest of it."""
+
+    ledger: Ledger
+    executor: Executor | None
+    saga: Saga | None
+
+    @abstractmethod
+    def changed(self) -> None:
+        """Show what is new."""
+
+    @property
+    def runbook(self) -> Runbook:
+        """The runbook as it was frozen when the run began."""
+        assert self.ledger.loaded is not None, "no step and no answer comes before the runbook is read"
+        return self.ledger.loaded.runbook
+
+    # --- Queries ---
+
+    @workflow.query(name="progress", description="The state of every step, and what is awaited.")
+    def progress(self) -> ProgressView:
+        return reporting.progress(self.ledger, workflow.now())
+
+    @workflow.query(name="report", description="The report as it stands.")
+    def report(self) -> Report:
+        return reporting.report(self.ledger)
+
+    # --- Answers to the gate ---
+
+    @workflow.update(
+        name="approve", description='Agree to go on: {"approver": "anna", "code": "the code shown in the details"}'
+    )
+    async def approve(self, answer: Approval) -> str:
+        gate = self.ledger.gate
+        assert gate is not None
+        self.ledger.approvals.append(gate.record(answer, "approved", workflow.now()))
+        self.changed()
+        missing = gate.rule.required - len(gate.view().approved_by)
+        return "Approved; the run goes on." if missing <= 0 else f"Taken; {missing} more approval(s) wanted."
+
+    @approve.validator
+    def _check_approval(self, answer: Approval) -> None:
+        gate = self.ledger.gate
+        if gate is None or not self._is(StepState.WAITING, gate.step):
+            raise rejected("This run is not waiting for an approval. Its details say what it is doing.")
+        objection = gate.objection(answer)
+        if objection:
+            raise rejected(objection)
+
+    @workflow.update(
+        name="reject", description='Say no: {"approver": "anna", "code": "the code shown", "comment": "why"}'
+    )
+    async def reject(self, answer: Approval) -> str:
+        gate = self.ledger.gate
+        assert gate is not None
+        self.ledger.approvals.append(gate.record(answer, "rejected", workflow.now()))
+        self.changed()
+        return "Rejected; everything that was begun is being undone."
+
+    @reject.validator
+    def _check_rejection(self, answer: Approval) -> None:
+        self._check_approval(answer)
+
+    # --- Answers to a parked step ---
+
+    @workflow.update(name="retry", description='Try a parked step again. No input needed, or {"by": "anna"}')
+    async def retry(self, answer: Answer | None = None) -> str:
+        return self._answer("retry", answer or Answer())
+
+    @retry.validator
+    def _check_retry(self, answer: Answer | None = None) -> None:
+        self._check_answer("retry", answer or Answer())
+
+    @workflow.update(
+        name="skip", description='Leave a parked step out; what needs it goes on: {"by": "anna", "reason": "why"}'
+    )
+    async def skip(self, answer: Answer | None = None) -> str:
+        return self._answer("skip", answer or Answer())
+
+    @skip.validator
+    def _check_skip(self, answer: Answer | None = None) -> None:
+        self._check_answer("skip", answer or Answer())
+
+    @workflow.update(
+        name="accept_degraded",
+        description='Give up a parked step and all that needs it; the run ends degraded: {"by": "anna"}',
+    )
+    async def accept_degraded(self, answer: Answer | None = None) -> str:
+        return self._answer("accept_degraded", answer or Answer())
+
+    @accept_degraded.validator
+    def _check_accept_degraded(self, answer: Answer | None = None) -> None:
+        self._check_answer("accept_degraded", answer or Answer())
+
+    @workflow.update(
+        name="accept_split_brain_risk",
+        description="Go on without a fence proof. You accept that two sites may write: "
+        '{"by": "anna", "code": "the risk code shown", "statement": "in your own words: what is not proved, and why"}',
+    )
+    async def accept_split_brain_risk(self, risk: RiskAcceptance) -> str:
+        step = self._parked_step("accept_split_brain_risk", Answer())
+        assert self.executor is not None
+        self.ledger.note("accept_split_brain_risk", risk.by, workflow.now(), step, risk.statement)
+        self.executor.answer(step, "accept_split_brain_risk", risk)
+        return "Taken, on the record."
+
+    @accept_split_brain_risk.validator
+    def _check_risk(self, risk: RiskAcceptance) -> None:
+        step = self._parked_step("accept_split_brain_risk", Answer())
+        runbook = self.runbook
+        expected = self.ledger.parked[step].risk_code
+        approvers = runbook.approvals.failover.approvers
+        if risk.code.upper() != expected:
+            raise rejected(f"The risk code is {expected}. Read what could not be proved, then answer with that code.")
+        if risk.by not in approvers:
+            raise rejected(f"{risk.by} is not an approver of this runbook. Ask one of: {', '.join(approvers)}.")
+
+    # --- Pause, resume, abort ---
+
+    @workflow.update(name="pause", description="Start no further step; what runs goes on to its end.")
+    async def pause(self, answer: Answer | None = None) -> str:
+        return self._set_paused(True, answer or Answer())
+
+    @pause.validator
+    def _check_pause(self, answer: Answer | None = None) -> None:
+        if self.executor is None or self.executor.paused or self.saga is not None:
+            raise rejected("There is nothing to pause: no steps are being started now.")
+
+    @workflow.update(name="resume", description="Go on after a pause.")
+    async def resume(self, answer: Answer | None = None) -> str:
+        return self._set_paused(False, answer or Answer())
+
+    @resume.validator
+    def _check_resume(self, answer: Answer | None = None) -> None:
+        if self.executor is None or not self.executor.paused:
+            raise rejected("The run is not paused.")
+
+    @workflow.update(
+        name="abort",
+        description='Settle what is in flight, then undo everything. Only before the promote: {"by": "anna"}',
+    )
+    async def abort(self, answer: Answer | None = None) -> str:
+        asked = answer or Answer()
+        assert self.executor is not None
+        self.ledger.note("abort", asked.by, workflow.now(), None, asked.reason)
+        self.executor.request_stop(Code.ABORTED, f"Aborted by {asked.by}. {asked.reason}".strip())
+        return "Stopping: what is in flight is settled, then everything is undone."
+
+    @abort.validator
+    def _check_abort(self, answer: Answer | None = None) -> None:
+        if self.executor is None or self.saga is not None or self.ledger.state.ended:
+            raise rejected("There is nothing to abort now.")
+        if self.executor.past_pivot:
+            raise rejected(
+                "The point of no return is behind this run: it only goes forward. Retry, skip or accept degraded; "
+                "to go back afterwards, start a failback."
+            )
+
+    # --- Small things ---
+
+    def _is(self, state: StepState, step_id: str) -> bool:
+        return step_id in self.ledger.records and self.ledger.records[step_id].state is state
+
+    def _parked_step(self, action: str, answer: Answer) -> str:
+        """The parked step that an answer means.
+
+        Raises:
+            ApplicationError: a sentence, when there is none, or more than one, or when it cannot be answered so.
+        """
+        parked = self.ledger.parked
+        if not parked:
+            raise rejected("Nothing is parked in this run. Its details say what it is doing.")
+        if answer.step is None and len(parked) > 1:
+            raise rejected(f"More than one step is parked; name one as `step`: {', '.join(parked)}.")
+        step = answer.step or next(iter(parked))
+        if step not in parked:
+            raise rejected(f"The step {step} is not parked. Parked: {', '.join(parked)}.")
+        if action not in parked[step].actions:
+            raise rejected(f"{step} cannot be answered with {action}. Safe now: {', '.join(parked[step].actions)}.")
+        return step
+
+    def _check_answer(self, action: str, answer: Answer) -> None:
+        self._parked_step(action, answer)
+
+    def _answer(self, action: str, answer: Answer) -> str:
+        step = self._parked_step(action, answer)
+        self.ledger.note(action, answer.by, workflow.now(), step, answer.reason)
+        if self.saga is not None:
+            self.saga.answer(step, action, answer)
+        elif self.executor is not None:
+            self.executor.answer(step, action, answer)
+        return f"{action.replace('_', ' ')}: {step}."
+
+    def _set_paused(self, paused: bool, answer: Answer) -> str:
+        assert self.executor is not None
+        self.executor.paused = paused
+        self.ledger.note("pause" if paused else "resume", answer.by, workflow.now(), None, answer.reason)
+        self.changed()
+        return "Paused: no further step starts." if paused else "Resumed."

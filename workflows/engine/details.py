@@ -1,0 +1,297 @@
+"""What the Web UI shows of a run: one HTML block for `workflow.set_current_details`, and one sentence.
+
+The panel is about 550 by 400 pixels and takes presentational attributes only (no style, no script). All of it stands in
+one `<div>` whose end tag is followed by a newline, with no blank line inside: only then does the Web UI leave it alone.
+Otherwise it reads Markdown in every value, doubles the escaping, and curls the quotes of the JSON that is to be pasted.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from html import escape
+
+from workflows.model.base import in_words
+from workflows.model.messages import GateView, ParkedStep, ProgressView, RunState, StepRecord, StepState
+from workflows.model.plan import Phase
+
+MOST_BYTES = 20_000
+_FINISHED = (StepState.DONE, StepState.SKIPPED, StepState.UNDONE)
+_FOLD_FROM = 12
+_MOST_PARKED = 4
+# Control characters, and those that make a text read in another order than it is written.
+_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_MARKS = {
+    StepState.PENDING: ("⬜", "pending", "#f3f4f6"),
+    StepState.RUNNING: ("🔄", "running", "#dbe8fb"),
+    StepState.WAITING: ("⏳", "waiting", "#fdf0cf"),
+    StepState.DONE: ("✅", "done", "#d7f2e0"),
+    StepState.FAILED: ("❌", "failed", "#fbdcd9"),
+    StepState.UNKNOWN: ("❓", "unknown", "#fbdcd9"),
+    StepState.SKIPPED: ("⏭️", "skipped", "#f3f4f6"),
+    StepState.UNDOING: ("🔄", "undoing", "#fdf0cf"),
+    StepState.UNDONE: ("↩️", "undone", "#fdf0cf"),
+    StepState.UNDO_FAILED: ("❌", "undo failed", "#fbdcd9"),
+}
+_ACTIONS = {
+    "retry": "look again, then try again",
+    "skip": "leave this step out and go on",
+    "accept_degraded": "end as recovered, degraded, without this part",
+    "abort": "undo everything and end",
+    "accept_split_brain_risk": "go on without proof that the old site has stopped: two writers may corrupt the data",
+}
+_ENDINGS = {
+    RunState.RECOVERED: "has recovered",
+    RunState.RECOVERED_DEGRADED: "has recovered, degraded",
+    RunState.COMPENSATED: "did not go through, and all that was begun is undone",
+    RunState.REFUSED: "was refused, and nothing was changed",
+}
+
+
+def headline(view: ProgressView) -> str:
+    """One sentence: what is happening, or what is awaited from whom.
+
+    For a run that has ended, the reason in `view.headline` is added to it.
+    """
+    run = title(view)
+    if view.state.ended:
+        return _with_reason(f"{run} {_ENDINGS[view.state]}.", view.headline)
+    if view.parked:
+        return _parked_sentence(run, view.parked)
+    if view.state is RunState.COMPENSATING:
+        return _with_reason(f"{run} is undoing what it began.", view.headline)
+    if view.gate:
+        return _gate_sentence(run, view.gate)
+    if view.state is RunState.PAUSED:
+        return f"{run} is paused: no new step begins until somebody sends `resume`."
+    running = [step for step in view.steps if step.state in (StepState.RUNNING, StepState.UNKNOWN)]
+    if len(running) == 1:
+        again = f" (attempt {running[0].attempts})" if running[0].attempts > 1 else ""
+        return f"{run}: {running[0].words}{again}."
+    if running:
+        return f"{run}: {len(running)} steps are running, first of them {running[0].words}."
+    return f"{run} is looking at both sites and making its plan." if not view.steps else f"{run} is going on."
+
+
+def title(view: ProgressView) -> str:
+    """`Failover of shop to recovery`."""
+    name = view.operation.value.capitalize()
+    planned = view.mode.value == "planned" and name == "Failover"
+    return f"{'Planned failover' if planned else name} of {view.application}" + (
+        f" to {view.target}" if view.target else ""
+    )
+
+
+def update_json(name: str, view: ProgressView, parked: ParkedStep | None = None) -> str:
+    """The exact JSON that answers with that update; what only the sender knows is left to fill in.
+
+    The placeholders are refused when they are sent as they stand, where the update proves consent.
+    """
+    if name in ("approve", "reject") and view.gate:
+        missing = [one for one in view.gate.approvers if one not in view.gate.approved_by]
+        return json.dumps({"approver": missing[0] if missing else "YOUR NAME", "code": view.gate.code})
+    if name == "accept_split_brain_risk" and parked:
+        return json.dumps({"by": "YOUR NAME", "code": parked.risk_code, "statement": "IN YOUR OWN WORDS"})
+    answer = {"by": "your-name"}
+    if parked and name != "abort":
+        answer["step"] = parked.step
+    return json.dumps(answer)
+
+
+def action_words(action: str) -> str:
+    """What an answer to a parked step does."""
+    return _ACTIONS.get(action, action.replace("_", " "))
+
+
+def clock(moment: datetime | None) -> str:
+    """`14:05:09` in UTC."""
+    if moment is None:
+        return "-"
+    return f"{(moment if moment.tzinfo is None else moment.astimezone(UTC)):%H:%M:%S}"
+
+
+def details_html(view: ProgressView) -> str:
+    """The panel; always under 20 KB, however many steps there are and whatever their texts hold."""
+    for most_steps, most_text in ((80, 160), (80, 60), (60, 30), (30, 0), (10, 0)):
+        block = _panel(view, most_steps, most_text)
+        if len(block.encode()) < MOST_BYTES:
+            return block
+    short = f"<h4>{_safe(headline(view), 200)}</h4>\n<p>Too much to show here: ask the query <code>progress</code>.</p>"
+    return _block(short)
+
+
+def _block(content: str) -> str:
+    return f"<div>\n{content}\n</div>\n"
+
+
+def _panel(view: ProgressView, most_steps: int, most_text: int) -> str:
+    # The reason of a parked step stands in its own banner.
+    head = f"{title(view)} is parked and waits for people." if view.parked else headline(view)
+    parts = [f"<h4>{_safe(head, 400)}</h4>", _progress(view)]
+    if view.gate:
+        parts.append(_gate(view, view.gate, max(most_text, 60)))
+    parts += [_parked(view, one, max(most_text, 60)) for one in view.parked[:_MOST_PARKED]]
+    if len(view.parked) > _MOST_PARKED:
+        parts.append(
+            f"<p>{len(view.parked) - _MOST_PARKED} more steps are parked: see the query <code>progress</code>.</p>"
+        )
+    parts.append(_steps(view, most_steps, most_text))
+    parts.append(_ways_out(view))
+    return _block("\n".join(part for part in parts if part))
+
+
+def _progress(view: ProgressView) -> str:
+    done = sum(step.state in _FINISHED for step in view.steps)
+    elapsed = max((view.now - view.declared).total_seconds(), 0.0)
+    promised = f" of {in_words(view.rto_seconds)} promised (RTO)" if view.rto_seconds else ""
+    bar = f'<progress value="{done}" max="{len(view.steps)}"></progress> ' if view.steps else ""
+    count = f"{done} of {len(view.steps)} steps, " if view.steps else ""
+    epoch = f", epoch {view.epoch}" if view.epoch is not None else ""
+    return (
+        f"<p>{bar}{count}{in_words(elapsed)}{promised} as of {clock(view.now)} UTC. "
+        f"<b>{_safe(view.state.value)}</b>{epoch}. Press R for news.</p>"
+    )
+
+
+def _gate(view: ProgressView, gate: GateView, most: int) -> str:
+    rows = "".join(_row(f"<b>{_safe(name, 60)}</b>", _safe(fact, most)) for name, fact in gate.facts[:12])
+    who = f"{_names(gate.approvers)}; {len(gate.approved_by)} of {gate.required} so far"
+    if gate.approved_by:
+        who += f" ({_names(gate.approved_by)})"
+    until = f"{clock(gate.expires)} UTC; unanswered it means: {gate.on_silence}"
+    rows += _row("<b>Approvers</b>", _safe(who, 300)) + _row("<b>Until</b>", _safe(until, 100))
+    return "\n".join(
+        (
+            _banner(f"⏳ {_safe(gate.question, 400)}", "#fdf0cf"),
+            f'<table width="100%">{rows}</table>',
+            "<p><b>How to answer:</b> More Actions, Send an Update, choose the name, paste the input (with your own "
+            "name as approver), Submit.</p>",
+            f"<table>{_answer('approve', view)}{_answer('reject', view)}</table>",
+        )
+    )
+
+
+def _parked(view: ProgressView, parked: ParkedStep, most: int) -> str:
+    standing = " ".join(parked.standing) or "Nothing was recorded."
+    answers = "".join(_answer(action, view, parked) for action in parked.actions[:8])
+    why = f"{parked.step} is parked since {clock(parked.since)} UTC. {parked.code}: {parked.reason}"
+    return "\n".join(
+        (
+            _banner(f"❌ {_safe(why, max(most * 2, 200))}", "#fbdcd9"),
+            f"<p><b>Stands now:</b> {_safe(standing, max(most * 2, 200))}</p>",
+            "<p><b>Safe next actions:</b> More Actions, Send an Update, choose the name, paste the input, Submit.</p>",
+            f"<table>{answers}</table>",
+        )
+    )
+
+
+def _banner(text: str, colour: str) -> str:
+    inside = _dark(f"<b>\u00a0{text}</b>")
+    return f'<table width="100%"><tr><td height="30" bgcolor="{colour}">{inside}</td></tr></table>'
+
+
+def _dark(content: str) -> str:
+    """Dark text: the cells keep their light colours when the Web UI is in its dark mode."""
+    return f'<font color="#1d232b">{content}</font>'
+
+
+def _answer(name: str, view: ProgressView, parked: ParkedStep | None = None) -> str:
+    words = f"<br>{_safe(action_words(name), 160)}" if parked else ""
+    return _row(
+        f"<b><code>{_safe(name, 40)}</code></b>", f"<code>{_safe(update_json(name, view, parked), 1000)}</code>{words}"
+    )
+
+
+def _steps(view: ProgressView, most: int, most_text: int) -> str:
+    if not view.steps:
+        return ""
+    fold = len(view.steps) > _FOLD_FROM
+    finished = [step for step in view.steps if fold and step.state in _FINISHED]
+    shown = [step for step in view.steps if step not in finished]
+    parts = [_table(shown[:most], most_text)]
+    if len(shown) > most:
+        parts.append(f"<p>and {len(shown) - most} more steps: see the query <code>progress</code>.</p>")
+    room = max(most - len(shown), 0)
+    if finished:
+        kept = finished[-room:] if room else []
+        parts.append(f"<details><summary>{len(finished)} finished steps</summary>{_table(kept, most_text)}")
+        if len(kept) < len(finished):
+            parts.append(f"<p>{len(finished) - len(kept)} earlier ones: see the query <code>progress</code>.</p>")
+        parts.append("</details>")
+    return "".join(parts)
+
+
+def _table(steps: Iterable[StepRecord], most_text: int) -> str:
+    rows = "\n".join(_step(step, most_text) for step in steps)
+    return f'<table width="100%">{rows}</table>' if rows else ""
+
+
+def _step(step: StepRecord, most_text: int) -> str:
+    mark, word, colour = _MARKS[step.state]
+    label = f"\u00a0{mark} {word}"
+    pivot = "🔒 <b>point of no return</b>: " if step.phase == Phase.PIVOT.value else ""
+    said = _safe(": ".join(part for part in (step.code, step.detail) if part), most_text) if most_text else ""
+    below = f"<br>{said}" if said else ""
+    where = "" if step.site and step.site in step.words else f" ({_safe(step.site, 40)})"
+    return (
+        f'<tr><td width="105" height="26" bgcolor="{colour}">{_dark(label)}</td>'
+        f"<td>{pivot}{_safe(step.words, 60)}{where}{below}</td>"
+        f'<td width="120">{_when(step)}</td></tr>'
+    )
+
+
+def _when(step: StepRecord) -> str:
+    if step.started is None:
+        return ""
+    tries = f", {step.attempts} tries" if step.attempts > 1 else ""
+    if step.ended is None:
+        return f"since {clock(step.started)}{tries}"
+    return f"{in_words((step.ended - step.started).total_seconds())}{tries}"
+
+
+def _ways_out(view: ProgressView) -> str:
+    if view.state.ended:
+        return "<p>The report is the result of this run.</p>"
+    passed = any(step.phase == Phase.PIVOT.value and step.state is StepState.DONE for step in view.steps)
+    undoing = view.state is RunState.COMPENSATING
+    names = ["resume" if view.state is RunState.PAUSED else "pause", *([] if passed else ["abort"])]
+    rows = "".join(_answer(name, view) for name in names)
+    fold = f"<details><summary>{' or '.join(names).capitalize()}</summary><table>{rows}</table></details>"
+    now = " It is passed now: the run only goes forward." if passed else ""
+    return (
+        f"<hr>\n<p><b>Cancel</b> = settle and roll back (before the point of no return).{now} "
+        f"<b>Terminate</b> = stop dead, nothing is undone.</p>{'' if undoing else fold}"
+    )
+
+
+def _row(name: str, content: str) -> str:
+    return f'<tr><td width="130" height="24">{name}\u00a0</td><td>{content}</td></tr>'
+
+
+def _names(names: tuple[str, ...]) -> str:
+    return " or ".join(names) if len(names) < 4 else f"{', '.join(names[:5])} ({len(names)} people)"
+
+
+def _parked_sentence(run: str, parked: tuple[ParkedStep, ...]) -> str:
+    one = parked[0]
+    more = f" {len(parked) - 1} more steps are parked." if len(parked) > 1 else ""
+    actions = " or ".join(one.actions) or "an answer"
+    return f"{run} is parked at {one.step} and waits for {actions}: {one.reason}{more}"
+
+
+def _gate_sentence(run: str, gate: GateView) -> str:
+    return (
+        f"{run} waits for approval by {_names(gate.approvers)} ({len(gate.approved_by)} of {gate.required} so far) "
+        f"until {clock(gate.expires)} UTC."
+    )
+
+
+def _with_reason(sentence: str, reason: str) -> str:
+    """The sentence and its reason; a headline that holds both already stays as it is."""
+    return reason if reason.startswith(sentence) else f"{sentence} {reason}".strip()
+
+
+def _safe(text: str, most: int = 2000) -> str:
+    """The text in one line, at most so long, with nothing that HTML could take for markup."""
+    flat = " ".join(_UNSAFE.sub("\ufffd", text).split())
+    return escape(flat if len(flat) <= most else f"{flat[:most]}…", quote=False)

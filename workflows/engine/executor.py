@@ -1,0 +1,278 @@
+"""Runs the graph of a plan. The rules that this module keeps:
+
+* A step starts when all that it needs is done, and not before; it never waits for anything else.
+* Known or parked: nothing that depends on a step, and no undo, starts while that step's effect is unknown.
+* Before the pivot a failure stops the run: what is in flight is settled, then everything is undone. From the moment
+  that a promote is asked for, there is no undo unless it is known that no promote was accepted.
+* After the pivot a failure parks its step; the other branches go on.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from temporalio import workflow
+
+from workflows.model.failure import Code
+from workflows.model.messages import Answer, ParkedStep, RiskAcceptance, StepResult, StepState
+from workflows.model.plan import Phase, Plan, Step
+from workflows.model.runbook import Silence
+from workflows.model.verbs import Verb
+from workflows.planning.graph import dependants
+
+from .gate import Gate, code_for
+from .ledger import Ledger
+from .outcome import Done, Failed, Outcome, Unknown
+
+Call = Callable[[Step], Awaitable[Outcome]]
+"""Performs a step's verb once, through to a definite outcome or to its time-out."""
+
+_SETTLE_PAUSE = timedelta(seconds=2)
+
+
+class Stop:
+    """Why a run goes no further: a code of the closed list, and the reason in words."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        self.code = code
+        self.reason = reason
+
+
+class Executor:
+    """One execution of one plan."""
+
+    def __init__(self, plan: Plan, ledger: Ledger, call: Call, changed: Callable[[], None]) -> None:
+        self._plan = plan
+        self._ledger = ledger
+        self._call = call
+        self._changed = changed
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._answers: dict[str, tuple[str, Answer | RiskAcceptance]] = {}
+        self.accepted_risk: dict[str, RiskAcceptance] = {}
+        self.stop: Stop | None = None
+        self.paused = False
+        self.degraded = False
+
+    # --- What the outside may ask ---
+
+    @property
+    def past_pivot(self) -> bool:
+        """A promote was accepted, or may have been: the run only goes forward."""
+        return any(
+            self._ledger.records[step.id].state in (StepState.RUNNING, StepState.DONE, StepState.UNKNOWN)
+            for step in self._plan.steps
+            if step.phase is Phase.PIVOT
+        )
+
+    def request_stop(self, code: str, reason: str) -> bool:
+        """Stop and undo, if that is still possible; False after the pivot, when a run only goes forward."""
+        if self.past_pivot or self._finished:
+            return False
+        if self.stop is None:
+            self.stop = Stop(code, reason)
+            self._cancel_waits()
+            self._changed()
+        return True
+
+    def answer(self, step_id: str, action: str, answer: Answer | RiskAcceptance) -> None:
+        """Answer a parked step."""
+        self._answers[step_id] = (action, answer)
+
+    # --- Running ---
+
+    async def run(self) -> None:
+        """Run to the end of the plan, or to a stop; every step is definite or never started when this returns."""
+        for step in self._plan.steps:
+            self._tasks[step.id] = asyncio.create_task(self._follow(step))
+        await asyncio.gather(*self._tasks.values())
+
+    @property
+    def _finished(self) -> bool:
+        return bool(self._tasks) and all(task.done() for task in self._tasks.values())
+
+    async def _follow(self, step: Step) -> None:
+        """Wait for the step's turn, then take it."""
+        await workflow.wait_condition(lambda: self.stop is not None or self._given_up(step) or self._turn(step))
+        if self._given_up(step) and self.stop is None:
+            self._ledger.update(step.id, state=StepState.SKIPPED, detail="Left out: what it needs was given up.")
+            self._changed()
+        elif self.stop is None:
+            await self._take(step)
+
+    async def _take(self, step: Step) -> None:
+        try:
+            await (self._wait_for_people(step) if step.verb is Verb.GATE else self._perform(step))
+        except asyncio.CancelledError:
+            if self.stop is None:
+                raise
+            self._record(step, Failed(Code.CANCELLED, "It was stopped before it was done."))
+
+    def _turn(self, step: Step) -> bool:
+        return not self.paused and all(self._ledger.is_behind(need) for need in step.needs)
+
+    def _given_up(self, step: Step) -> bool:
+        return self._ledger.records[step.id].state is StepState.SKIPPED
+
+    async def _perform(self, step: Step) -> None:
+        self._ledger.update(step.id, state=StepState.RUNNING, started=workflow.now())
+        self._changed()
+        while True:
+            outcome = await self._call(step)
+            if isinstance(outcome, Done):
+                self._ledger.done(step, outcome.result, workflow.now())
+                if step.phase is Phase.PIVOT:
+                    self._ledger.mark(pivot=workflow.now())
+                self._changed()
+                return
+            self._record(step, outcome)
+            if not await self._handle(step, outcome):
+                return
+
+    def _record(self, step: Step, outcome: Failed | Unknown) -> None:
+        unknown = isinstance(outcome, Unknown)
+        self._ledger.update(
+            step.id,
+            state=StepState.UNKNOWN if unknown else StepState.FAILED,
+            ended=workflow.now(),
+            attempts=outcome.attempt,
+            detail=outcome.reason,
+            code=Code.OUTCOME_UNKNOWN if isinstance(outcome, Unknown) else outcome.code,
+        )
+        self._changed()
+
+    async def _handle(self, step: Step, outcome: Failed | Unknown) -> bool:
+        """Decide on a step that did not succeed. True: take it again."""
+        if isinstance(outcome, Failed):
+            if step.phase is Phase.FORWARD and not step.critical:
+                self.degraded = self.degraded or step.verb is not Verb.MEASURE_LOSS
+                self._ledger.update(step.id, state=StepState.SKIPPED, detail=f"Given up: {outcome.reason}")
+                self._changed()
+                return False
+            if not self._may_park(outcome):
+                self.request_stop(outcome.code, f"{step.words}: {outcome.reason}")
+                return False
+        if self.stop is not None:
+            return await self._settle(step)
+        return await self._parked(step, outcome)
+
+    def _may_park(self, outcome: Failed) -> bool:
+        """Behind the pivot everything parks. Before it only an unproven fence does: a person may accept its risk."""
+        if self.stop is not None:
+            return False
+        return self.past_pivot or outcome.code == Code.FENCE_UNPROVEN
+
+    async def _settle(self, step: Step) -> bool:
+        """The run is stopping and this effect is unknown: ask again, which looks first, until it is known."""
+        await workflow.sleep(_SETTLE_PAUSE, summary=f"{step.id}: ask again")
+        self._ledger.update(step.id, state=StepState.RUNNING, ended=None)
+        return True
+
+    async def _parked(self, step: Step, outcome: Failed | Unknown) -> bool:
+        """Wait for a person's answer. True: take the step again."""
+        self._ledger.parked[step.id] = self._park(step, outcome)
+        self._changed()
+        await workflow.wait_condition(
+            lambda: step.id in self._answers or self.stop is not None,
+            timeout_summary=f"{step.id}: parked",
+        )
+        del self._ledger.parked[step.id]
+        action, answer = self._answers.pop(step.id, ("abort", Answer()))
+        if action == "retry" or (action == "abort" and isinstance(outcome, Unknown)):
+            self._ledger.update(step.id, state=StepState.RUNNING, ended=None, detail="")
+            self._changed()
+            return True
+        if isinstance(answer, RiskAcceptance):
+            self._accept_risk(step, answer)
+        elif action == "skip":
+            self._skip(step, answer, also_dependants=False)
+        elif action == "accept_degraded":
+            self._skip(step, answer, also_dependants=True)
+        self._changed()
+        return False
+
+    def _accept_risk(self, step: Step, risk: RiskAcceptance) -> None:
+        self.accepted_risk[step.component or ""] = risk
+        self._ledger.done(
+            step,
+            StepResult(changed=True, detail=f"Not proved; {risk.by} accepted the risk of two writers."),
+            workflow.now(),
+        )
+
+    def _skip(self, step: Step, answer: Answer, also_dependants: bool) -> None:
+        self.degraded = True
+        detail = f"Skipped by {answer.by}{f': {answer.reason}' if answer.reason else ''}."
+        self._ledger.update(step.id, state=StepState.SKIPPED, ended=workflow.now(), detail=detail)
+        if also_dependants:
+            for step_id in dependants(self._plan, step.id):
+                if self._ledger.records[step_id].state is StepState.PENDING:
+                    self._ledger.update(step_id, state=StepState.SKIPPED, detail=f"Given up with {step.id}.")
+
+    def _park(self, step: Step, outcome: Failed | Unknown) -> ParkedStep:
+        unproven = isinstance(outcome, Failed) and outcome.code == Code.FENCE_UNPROVEN
+        actions = ["retry"]
+        if unproven:
+            actions.append("accept_split_brain_risk")
+        if not self.past_pivot:
+            actions.append("abort")
+        elif step.phase is Phase.FORWARD:
+            actions += ["skip", "accept_degraded"]
+        plan = self._plan
+        return ParkedStep(
+            step=step.id,
+            code=Code.OUTCOME_UNKNOWN if isinstance(outcome, Unknown) else outcome.code,
+            reason=outcome.reason,
+            standing=self._ledger.standing(),
+            actions=tuple(actions),
+            risk_code=code_for(self._ledger.run_id, f"{step.id}/risk", plan.hash) if unproven else "",
+            since=workflow.now(),
+        )
+
+    # --- People ---
+
+    async def _wait_for_people(self, step: Step) -> None:
+        gate = self._ledger.gate
+        assert gate is not None, "the run opens the gate before it executes the plan"
+        self._ledger.update(step.id, state=StepState.WAITING, started=workflow.now())
+        self._changed()
+        answered = await self._answered(gate)
+        if gate.rejected:
+            names = ", ".join(answer.approver for answer in gate.answers if answer.decision == "rejected")
+            self._close_gate(step, StepState.FAILED, Code.REJECTED, f"Rejected by {names}.")
+        elif self.stop is not None:
+            self._ledger.update(step.id, state=StepState.SKIPPED, ended=workflow.now(), detail="Withdrawn.")
+        elif answered or gate.rule.on_silence is Silence.GO_ON:
+            self._ledger.mark(approved=workflow.now())
+            who = ", ".join(answer.approver for answer in gate.answers) or "silence, as the runbook says"
+            self._ledger.done(step, StepResult(detail=f"Approved by {who}."), workflow.now())
+        else:
+            reason = "Nobody answered in time, and the runbook says that silence means no."
+            self._close_gate(step, StepState.FAILED, Code.EXPIRED, reason)
+        self._changed()
+
+    async def _answered(self, gate: Gate) -> bool:
+        """Wait for enough answers, a rejection or a stop; False when the time is over, asked twice to escalate."""
+        while True:
+            try:
+                await workflow.wait_condition(
+                    lambda: gate.approved or gate.rejected or self.stop is not None,
+                    timeout=gate.expires - workflow.now(),
+                    timeout_summary=f"approval of {' or '.join(gate.rule.approvers)}",
+                )
+            except TimeoutError:
+                if gate.rule.on_silence is not Silence.ESCALATE or gate.escalated:
+                    return False
+                gate.escalate(workflow.now())
+                self._changed()
+            else:
+                return True
+
+    def _close_gate(self, step: Step, state: StepState, code: Code, reason: str) -> None:
+        self._ledger.update(step.id, state=state, ended=workflow.now(), code=code, detail=reason)
+        self.request_stop(code, reason)
+
+    def _cancel_waits(self) -> None:
+        """End what only waits; what changes the world is followed to its end."""
+        for step in self._plan.steps:
+            record = self._ledger.records[step.id]
+            if record.state is StepState.RUNNING and not step.verb.mutates:
+                self._tasks[step.id].cancel()

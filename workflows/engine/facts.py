@@ -1,0 +1,67 @@
+"""What an approver must know, as of now: what would be lost, what the old site looks like, what will be touched,
+what undo costs, and what could not be proved."""
+
+from workflows.model.base import in_words
+from workflows.model.messages import StepState
+from workflows.model.observed import Observation, Reach
+from workflows.model.plan import Mode, Phase
+from workflows.model.runbook import Runbook
+
+from .gate import Facts
+from .ledger import Ledger
+
+
+def approval_facts(ledger: Ledger, runbook: Runbook) -> Facts:
+    """The rows of an approval request, the most important first."""
+    rto_ends = ledger.clock.declared + runbook.objectives.rto
+    rows = [
+        *(("Would be lost", line) for line in _expected_loss(ledger, runbook)),
+        ("RTO", f"{in_words(runbook.objectives.rto.total_seconds())}, ends at {rto_ends:%H:%M:%S} UTC"),
+        *(("Old site", line) for line in _old_site(ledger)),
+        ("Will be touched", _touched(ledger)),
+        ("Undo", "Everything, until a promote is asked for. After that a run only goes forward."),
+        *(("Not proved", line) for line in _not_proved(ledger)),
+    ]
+    return tuple(rows)
+
+
+def _expected_loss(ledger: Ledger, runbook: Runbook) -> list[str]:
+    if ledger.mode is Mode.PLANNED:
+        return ["Nothing: the old site is stopped cleanly and its last write is waited for."]
+    lines = []
+    for name in (step.component for step in ledger.plan.steps if step.phase is Phase.PIVOT) if ledger.plan else ():
+        point = ledger.point(name or "")
+        if point is None:
+            lines.append(f"{name}: not known yet")
+            continue
+        loss = point.expected_loss
+        size = "" if loss.bytes is None else f", {loss.bytes:,} bytes"
+        promised = runbook.objectives.rpo.total_seconds()
+        over = " MORE THAN THE RPO" if loss.seconds is not None and loss.seconds > promised else ""
+        lines.append(f"{name}: {in_words(loss.seconds)}{size} (RPO {in_words(promised)}){over}")
+    return lines
+
+
+def _old_site(ledger: Ledger) -> list[str]:
+    looks = [look for look in ledger.observations if look.site == ledger.source]
+    return [f"{look.component} is {look.reach.value}, says the worker of {look.observer}" for look in looks]
+
+
+def _touched(ledger: Ledger) -> str:
+    if ledger.plan is None:
+        return "not known yet"
+    effects = [step.words for step in ledger.plan.steps if step.verb.mutates]
+    done = [record.words for record in ledger.in_state(StepState.DONE) if record.words in effects]
+    rest = [words for words in effects if words not in done]
+    return "; ".join(rest)
+
+
+def _not_proved(ledger: Ledger) -> list[str]:
+    def blind(look: Observation) -> bool:
+        return look.site == ledger.source and look.reach in (Reach.SILENT, Reach.UNKNOWN)
+
+    return [
+        f"Whether {look.component} at {look.site} is dead: {look.observer} got no answer"
+        for look in ledger.observations
+        if blind(look)
+    ]

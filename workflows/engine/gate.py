@@ -1,0 +1,114 @@
+"""The gate: who may answer, what counts, and what silence means.
+
+An answer carries a code that is made of the run, the step and the plan. So an approval given to one run is worth
+nothing in another, nor after a reset (a reset run has a new run id, and Temporal replays old answers into it), nor for
+a plan that changed after it was shown.
+"""
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+
+from workflows.model.messages import Approval, GateView
+from workflows.model.report import ApprovalRecord
+from workflows.model.runbook import ApprovalRule
+
+Facts = tuple[tuple[str, str], ...]
+
+_ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
+"""Without 0, 1, I, L and O: it is read aloud at night."""
+
+
+def code_for(run_id: str, step: str, plan_hash: str) -> str:
+    """Four characters that bind an answer to one run, step and plan. Not a secret: it guards against mix-ups and
+    replays, not against an attacker, who could read it where it is shown."""
+    digest = hashlib.sha256(f"{run_id}\n{step}\n{plan_hash}".encode()).digest()
+    return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest[:4])
+
+
+class Gate:
+    """The answers to one approval, and whether they are enough."""
+
+    def __init__(
+        self,
+        step: str,
+        code: str,
+        question: str,
+        rule: ApprovalRule,
+        requester: str,
+        expires: datetime,
+        facts: Callable[[], Facts],
+    ) -> None:
+        self.step = step
+        self.code = code
+        self.question = question
+        self.rule = rule
+        self.requester = requester
+        self.expires = expires
+        self._facts = facts
+        self.answers: list[ApprovalRecord] = []
+        self.escalated = False
+
+    @property
+    def approved(self) -> bool:
+        """Enough people agreed."""
+        return len(self._approvers) >= self.rule.required and not self.rejected
+
+    @property
+    def rejected(self) -> bool:
+        """One rejection stops."""
+        return any(answer.decision == "rejected" for answer in self.answers)
+
+    @property
+    def _approvers(self) -> list[str]:
+        return [answer.approver for answer in self.answers if answer.decision == "approved"]
+
+    def objection(self, answer: Approval) -> str | None:
+        """Why this answer cannot be taken, as a sentence with the next step; None when it can."""
+        if answer.code.upper() != self.code:
+            return (
+                f"The code {answer.code} does not belong to this request; it shows {self.code}. "
+                "Read the request again: the run or its plan is not the one that you saw."
+            )
+        if answer.approver not in self.rule.approvers:
+            return (
+                f"{answer.approver} is not an approver of this runbook. Ask one of: {', '.join(self.rule.approvers)}."
+            )
+        if answer.approver == self.requester and not self.rule.requester_may_approve:
+            return f"{answer.approver} asked for this run and may not approve it too. Ask another approver."
+        if any(given.approver == answer.approver for given in self.answers):
+            return f"{answer.approver} has answered already. {self.rule.required} different people are wanted."
+        return None
+
+    def record(self, answer: Approval, decision: str, at: datetime) -> ApprovalRecord:
+        """Take an answer that `objection` let through."""
+        taken = ApprovalRecord(
+            step=self.step,
+            approver=answer.approver,
+            decision=decision,
+            at=at,
+            comment=answer.comment,
+            code=self.code,
+        )
+        self.answers.append(taken)
+        return taken
+
+    def escalate(self, at: datetime) -> None:
+        """Nobody answered: ask for one more period, louder. Silence after that means no."""
+        self.escalated = True
+        self.expires = at + self.rule.expires
+        self.question = f"SECOND CALL, nobody has answered. {self.question}"
+
+    def view(self) -> GateView:
+        """What an approver is shown."""
+        return GateView(
+            step=self.step,
+            code=self.code,
+            question=self.question,
+            facts=self._facts(),
+            approvers=self.rule.approvers,
+            required=self.rule.required,
+            approved_by=tuple(self._approvers),
+            expires=self.expires,
+            on_silence=self.rule.on_silence.value,
+        )

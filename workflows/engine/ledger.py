@@ -1,0 +1,134 @@
+"""What has happened in a run so far: the one mutable state of the engine. It records; it decides nothing."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from workflows.model.messages import Lease, LoadedRunbook, ParkedStep, RunState, StepRecord, StepResult, StepState
+from workflows.model.observed import FenceProof, Observation, RecoveryPoint
+from workflows.model.plan import Mode, Operation, Plan, Step
+from workflows.model.report import ApprovalRecord, Clock, OperatorAction
+
+from .gate import Gate
+
+
+class Ledger:
+    """The record of one run."""
+
+    def __init__(self, operation: Operation, workflow_id: str, run_id: str, declared: datetime) -> None:
+        self.operation = operation
+        self.workflow_id = workflow_id
+        self.run_id = run_id
+        self.application = ""
+        self.mode = Mode.UNPLANNED
+        self.requested_by = "unknown"
+        self.reason = ""
+        self.loaded: LoadedRunbook | None = None
+        self.lease: Lease | None = None
+        self.plan: Plan | None = None
+        self.source = ""
+        self.target = ""
+        self.clock = Clock(declared=declared)
+        self.records: dict[str, StepRecord] = {}
+        self.results: dict[str, StepResult] = {}
+        self.observations: list[Observation] = []
+        self.approvals: list[ApprovalRecord] = []
+        self.actions: list[OperatorAction] = []
+        self.parked: dict[str, ParkedStep] = {}
+        self.gate: Gate | None = None
+        self.state = RunState.STARTING
+        self.end_code = ""
+        self.end_reason = ""
+
+    # --- The steps ---
+
+    def adopt(self, plan: Plan) -> None:
+        """Take the plan: from here on there are steps to show."""
+        self.plan = plan
+        for step in plan.steps:
+            self.records[step.id] = StepRecord(
+                id=step.id,
+                component=step.component,
+                site=step.site,
+                kind=step.verb.value,
+                words=step.words,
+                phase=step.phase.value,
+                undo=step.undo_words,
+            )
+
+    def update(self, step_id: str, **changes: object) -> None:
+        """Change fields of a step's record."""
+        self.records[step_id] = self.records[step_id].model_copy(update=changes)
+
+    def done(self, step: Step, result: StepResult, at: datetime) -> None:
+        """A step succeeded."""
+        self.results[step.id] = result
+        self.update(
+            step.id,
+            state=StepState.DONE,
+            ended=at,
+            attempts=result.attempt,
+            provider_seconds=result.provider_seconds,
+            detail=result.detail,
+            code="",
+            before=result.before,
+            after=result.after,
+            checks=result.checks,
+        )
+
+    def in_state(self, *states: StepState) -> list[StepRecord]:
+        """The steps that are in one of these states, in the plan's order."""
+        return [record for record in self.records.values() if record.state in states]
+
+    def is_behind(self, step_id: str) -> bool:
+        """Whether what needs this step may go on."""
+        return self.records[step_id].state in (StepState.DONE, StepState.SKIPPED)
+
+    # --- What was proved and seen ---
+
+    @property
+    def proofs(self) -> tuple[FenceProof, ...]:
+        """The fence proofs of this run."""
+        return tuple(result.proof for result in self.results.values() if result.proof is not None)
+
+    def point(self, component: str) -> RecoveryPoint | None:
+        """The recovery point that was chosen for a component."""
+        points = (result.point for result in self.results.values() if result.point is not None)
+        return next((point for point in points if point.component == component), None)
+
+    def position(self, component: str) -> str | None:
+        """Where the component's data ended at the fenced site, when that could be read."""
+        return next((proof.position for proof in self.proofs if proof.component == component), None)
+
+    def seen(self, component: str, site: str) -> Observation | None:
+        """The best look at a component at a site: one that saw something, before one that saw nothing."""
+        looks = [look for look in self.observations if look.component == component and look.site == site]
+        return max(looks, key=lambda look: len(look.facts), default=None)
+
+    def standing(self) -> tuple[str, ...]:
+        """The effects of this run that stand now, in words."""
+        plan = self.plan
+        if plan is None:
+            return ()
+        return tuple(self._standing_words(plan.steps))
+
+    def _standing_words(self, steps: Iterable[Step]) -> Iterable[str]:
+        for step in steps:
+            record = self.records[step.id]
+            if not step.verb.mutates:
+                continue
+            if record.state is StepState.DONE and self.results[step.id].changed:
+                yield step.words
+            elif record.state in (StepState.UNKNOWN, StepState.UNDO_FAILED):
+                yield f"{step.words} (may stand: {record.state.value})"
+
+    # --- The clock, the people ---
+
+    def mark(self, **moments: datetime) -> None:
+        """Set a moment of the clock, once: the first time counts."""
+        self.clock = self.clock.model_copy(
+            update={name: at for name, at in moments.items() if getattr(self.clock, name) is None}
+        )
+
+    def note(self, action: str, by: str, at: datetime, step: str | None = None, reason: str = "") -> None:
+        """A person did something to the run."""
+        self.actions.append(OperatorAction(action=action, by=by, at=at, step=step, reason=reason))

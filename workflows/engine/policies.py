@@ -1,0 +1,68 @@
+"""Every timeout and retry of the engine, in one place."""
+
+from datetime import timedelta
+from typing import TypedDict
+
+from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityCancellationType
+
+HEARTBEAT = timedelta(seconds=3)
+"""A dead worker is noticed after this long. Activities beat each second, so two beats may be lost."""
+
+UNDO_TIMEOUT = timedelta(minutes=10)
+"""An undo is tried for this long before the run parks with what still stands."""
+
+LOOK_TIMEOUT = timedelta(seconds=5)
+"""One look at a component; its provider has shorter timeouts of its own."""
+
+OLD_SITE_PATIENCE = timedelta(seconds=2)
+"""How long the old site's own worker has to take a question before it counts as not answering."""
+
+BOOKKEEPING_TIMEOUT = timedelta(minutes=10)
+"""Reading the runbook, the lease, the report: our own state, worth waiting for through a restart of the server."""
+
+
+class ActivityOptions(TypedDict, total=False):
+    """The options that all of the engine's activities share."""
+
+    start_to_close_timeout: timedelta
+    schedule_to_close_timeout: timedelta
+    schedule_to_start_timeout: timedelta
+    heartbeat_timeout: timedelta
+    retry_policy: RetryPolicy
+    cancellation_type: ActivityCancellationType
+
+
+def effect(timeout: timedelta) -> ActivityOptions:
+    """A step: retried until its time is over; each attempt looks before it acts, so a retry is never blind.
+
+    WAIT_CANCELLATION_COMPLETED, because the default would report a step as cancelled while its call still runs.
+    """
+    return ActivityOptions(
+        start_to_close_timeout=timeout,
+        schedule_to_close_timeout=timeout,
+        heartbeat_timeout=HEARTBEAT,
+        retry_policy=RetryPolicy(
+            initial_interval=timedelta(milliseconds=200), backoff_coefficient=1.5, maximum_interval=timedelta(seconds=5)
+        ),
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    )
+
+
+def look(patience: timedelta = LOOK_TIMEOUT) -> ActivityOptions:
+    """One look, tried once: not being able to look is an answer. `patience` is the time for a worker to take it."""
+    return ActivityOptions(
+        schedule_to_start_timeout=patience,
+        start_to_close_timeout=LOOK_TIMEOUT,
+        retry_policy=RetryPolicy(maximum_attempts=1),
+        cancellation_type=ActivityCancellationType.TRY_CANCEL,
+    )
+
+
+def bookkeeping() -> ActivityOptions:
+    """Our own state. No heartbeat: these take milliseconds, and start_to_close is short enough to notice a death."""
+    return ActivityOptions(
+        start_to_close_timeout=timedelta(seconds=10),
+        schedule_to_close_timeout=BOOKKEEPING_TIMEOUT,
+        retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5)),
+    )

@@ -1,0 +1,183 @@
+"""Turns the ledger of a run into its progress view and its report. Unmeasured stays null; null is never a pass."""
+
+from datetime import datetime, timedelta
+
+from workflows.model.base import in_words
+from workflows.model.messages import ProgressView, RunState, StepRecord, StepState
+from workflows.model.observed import Loss
+from workflows.model.plan import Phase
+from workflows.model.report import Clock, Objective, Report, Times
+
+from .details import headline
+from .ledger import Ledger
+
+
+def progress(ledger: Ledger, now: datetime) -> ProgressView:
+    """What a watcher shows."""
+    runbook = ledger.loaded.runbook if ledger.loaded else None
+    gate = ledger.gate
+    open_gate = gate and any(record.id == gate.step for record in ledger.in_state(StepState.WAITING))
+    view = ProgressView(
+        application=ledger.application,
+        operation=ledger.operation,
+        mode=ledger.mode,
+        state=ledger.state,
+        workflow_id=ledger.workflow_id,
+        epoch=ledger.lease.epoch if ledger.lease else None,
+        source=ledger.source,
+        target=ledger.target,
+        declared=ledger.clock.declared,
+        now=ledger.clock.ended or now,
+        rto_seconds=runbook.objectives.rto.total_seconds() if runbook else None,
+        steps=tuple(ledger.records.values()),
+        gate=gate.view() if gate and open_gate else None,
+        parked=tuple(ledger.parked.values()),
+        headline=ledger.end_reason,
+    )
+    return view.model_copy(update={"headline": headline(view)})
+
+
+def report(ledger: Ledger) -> Report:
+    """The report of a run as it stands; final when its end state is one of the four."""
+    loaded, plan, loss = ledger.loaded, ledger.plan, _loss(ledger)
+    times = _times(ledger.clock)
+    return Report(
+        workflow_id=ledger.workflow_id,
+        run_id=ledger.run_id,
+        application=ledger.application,
+        operation=ledger.operation,
+        mode=ledger.mode,
+        end_state=ledger.state,
+        code=ledger.end_code,
+        summary=_summary(ledger, times, loss),
+        requested_by=ledger.requested_by,
+        reason=ledger.reason,
+        owner=f"{loaded.runbook.owner.name} <{loaded.runbook.owner.email}>" if loaded else "",
+        source=ledger.source,
+        target=ledger.target,
+        epoch=ledger.lease.epoch if ledger.lease else None,
+        runbook_sha256=loaded.sha256 if loaded else "",
+        plan_sha256=plan.hash if plan else "",
+        clock=ledger.clock,
+        rta=times,
+        rta_seconds=times.from_declared,
+        rpa=loss,
+        rpa_seconds=loss.seconds,
+        rpa_bytes=loss.bytes,
+        lost_transactions=loss.transactions,
+        objectives=_objectives(ledger, times, loss),
+        steps=tuple(ledger.records.values()),
+        observations=tuple(ledger.observations),
+        fence_proofs=ledger.proofs,
+        approvals=tuple(ledger.approvals),
+        actions=tuple(ledger.actions),
+        parked=tuple(ledger.parked.values()),
+        standing=ledger.standing(),
+        left_to_do=_left_to_do(ledger),
+        not_proven=_not_proven(ledger, times, loss),
+    )
+
+
+def _times(clock: Clock) -> Times:
+    def since(start: datetime | None) -> float | None:
+        return (clock.verified - start).total_seconds() if clock.verified and start else None
+
+    return Times(
+        from_detected=since(clock.detected), from_declared=since(clock.declared), from_approved=since(clock.approved)
+    )
+
+
+def _loss(ledger: Ledger) -> Loss:
+    """The worst over all data components; null as soon as one of them was not measured."""
+    plan = ledger.plan
+    losses = [result.loss for result in ledger.results.values() if result.loss is not None]
+    data = {step.component for step in plan.steps if step.phase is Phase.PIVOT} if plan else set()
+    if not losses or len(losses) < len(data):
+        return Loss()
+    if len(losses) == 1:
+        return losses[0]
+
+    def worst(values: list[float | None]) -> float | None:
+        return max((v for v in values if v is not None), default=None) if None not in values else None
+
+    transactions = [loss.transactions for loss in losses]
+    sizes = [loss.bytes for loss in losses]
+    return Loss(
+        seconds=worst([loss.seconds for loss in losses]),
+        bytes=None if None in sizes else sum(size for size in sizes if size is not None),
+        transactions=None if None in transactions else sum(count for count in transactions if count is not None),
+        method="; ".join(dict.fromkeys(loss.method for loss in losses)),
+        complete=all(loss.complete for loss in losses),
+    )
+
+
+def _objectives(ledger: Ledger, times: Times, loss: Loss) -> tuple[Objective, ...]:
+    if ledger.loaded is None or ledger.state is RunState.REFUSED:
+        return ()
+    promised = ledger.loaded.runbook.objectives
+    return (
+        _objective("RTO", promised.rto, times.from_declared),
+        _objective("RPO", promised.rpo, loss.seconds),
+    )
+
+
+def _objective(name: str, promised: timedelta, measured: float | None) -> Objective:
+    limit = promised.total_seconds()
+    return Objective(
+        name=name,
+        promised_seconds=limit,
+        measured_seconds=measured,
+        met=None if measured is None else measured <= limit,
+    )
+
+
+def _summary(ledger: Ledger, times: Times, loss: Loss) -> str:
+    where = f"{ledger.application} from {ledger.source} to {ledger.target}" if ledger.target else ledger.application
+    match ledger.state:
+        case RunState.RECOVERED | RunState.RECOVERED_DEGRADED:
+            degraded = " with parts left out" if ledger.state is RunState.RECOVERED_DEGRADED else ""
+            lost = "not measured" if loss.transactions is None else f"{loss.transactions} transactions"
+            return (
+                f"{where}: recovered{degraded} in {in_words(times.from_declared)} from declared; "
+                f"lost: {lost}, {in_words(loss.seconds)} of data."
+            )
+        case RunState.COMPENSATED:
+            return f"{where}: not done, and everything that was begun is undone. {ledger.end_reason}"
+        case RunState.REFUSED:
+            return f"{where}: refused, nothing was changed. {ledger.end_reason}"
+        case RunState.PARKED:
+            return f"{where}: parked, waiting for a person. " + " ".join(p.reason for p in ledger.parked.values())
+        case _:
+            return f"{where}: {ledger.state.value.lower().replace('_', ' ')}."
+
+
+def _left_to_do(ledger: Ledger) -> tuple[str, ...]:
+    left = [f"{record.words}: {record.detail}" for record in ledger.in_state(StepState.SKIPPED) if _matters(record)]
+    if ledger.state in (RunState.RECOVERED, RunState.RECOVERED_DEGRADED):
+        left.append(
+            f"{ledger.application} runs unprotected at {ledger.target}: rebuild replication to {ledger.source} "
+            f"before anything else, and keep {ledger.source} fenced until then."
+        )
+    if ledger.state is RunState.PARKED:
+        left += [f"{parked.step}: answer with {' or '.join(parked.actions)}" for parked in ledger.parked.values()]
+    return tuple(left)
+
+
+def _matters(record: StepRecord) -> bool:
+    return record.phase == Phase.FORWARD.value
+
+
+def _not_proven(ledger: Ledger, times: Times, loss: Loss) -> tuple[str, ...]:
+    if ledger.state not in (RunState.RECOVERED, RunState.RECOVERED_DEGRADED):
+        return ()
+    gaps = []
+    if times.from_declared is None:
+        gaps.append("That users reach the application through its public name: it was not verified.")
+    if loss.seconds is None:
+        gaps.append("How much data was lost in seconds: no marker ledger was readable.")
+    if loss.transactions is None:
+        gaps.append("How many transactions were lost: the runbook names no sequence, or it could not be read.")
+    elif not loss.complete:
+        gaps.append("That no further transaction was lost: not every writer was back when they were counted.")
+    gaps += [f"That {proof.site} refuses writes: {proof.detail}" for proof in ledger.proofs if not proof.proven]
+    return tuple(gaps)

@@ -1,0 +1,302 @@
+"""What every run has, whatever it recovers: its questions and answers, its deadline, its way through cancel, its end.
+
+An operation (`Failover`, ...) derives from `RecoveryRun` and adds only its procedure.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+from workflows.model.failure import Code
+from workflows.model.messages import (
+    CONTROL_QUEUE,
+    AcquireRequest,
+    Lease,
+    LoadedRunbook,
+    LoadRunbookRequest,
+    Ref,
+    ReleaseRequest,
+    RunState,
+    StepRequest,
+    StepResult,
+    StepState,
+    Target,
+    site_queue,
+)
+from workflows.model.plan import Operation, Plan, Step
+from workflows.model.report import Report, WriteReportRequest
+from workflows.model.runbook import Runbook
+from workflows.model.verbs import Verb
+
+from . import attributes, policies
+from .answers import Answering
+from .details import details_html
+from .executor import Executor
+from .ledger import Ledger
+from .outcome import Done, Outcome, classify
+from .saga import Saga
+
+T = TypeVar("T")
+
+
+class Refused(Exception):
+    """The run must not go on, and nothing was changed."""
+
+    def __init__(self, code: str, sentence: str, next_step: str = "") -> None:
+        super().__init__(sentence)
+        self.code = code
+        self.reason = f"{sentence} {next_step}".strip()
+
+
+class RecoveryRun(Answering):
+    """The engine behind an operation. Not a workflow itself."""
+
+    def __init__(self, operation: Operation) -> None:
+        info = workflow.info()
+        self.ledger = Ledger(operation, info.workflow_id, info.run_id, workflow.now())
+        self.executor: Executor | None = None
+        self.saga: Saga | None = None
+        self._shown_state = ""
+        self._cancelled = False
+
+    # --- The frame around a procedure ---
+
+    async def conduct(self, procedure: Coroutine[None, None, None]) -> Report:
+        """Run the procedure to one of the end states, through refusals and cancels, and deliver the report.
+
+        A cancel of the workflow becomes a request to stop: it never tears a step apart, and never skips an undo.
+        """
+        attributes.show(self.progress())
+        self.changed()
+        task = asyncio.ensure_future(procedure)
+        while not task.done():
+            try:
+                await workflow.wait_condition(task.done)
+            except asyncio.CancelledError:
+                self._cancel_asked()
+        await self._finish(task.exception())
+        if self._cancelled:
+            raise asyncio.CancelledError
+        return self.report()
+
+    def _cancel_asked(self) -> None:
+        reason = workflow.cancellation_reason() or "no reason given"
+        stopped = self.executor is None or self.executor.request_stop(
+            Code.CANCELLED, f"Cancelled from outside ({reason})."
+        )
+        self._cancelled = self._cancelled or stopped
+        note = "cancel" if stopped else "cancel (refused: the point of no return is behind)"
+        self.ledger.note(note, "Temporal", workflow.now(), None, reason)
+        self.changed()
+
+    async def _finish(self, error: BaseException | None) -> None:
+        ledger = self.ledger
+        if isinstance(error, Refused):
+            ledger.state, ledger.end_code, ledger.end_reason = RunState.REFUSED, error.code, error.reason
+        elif error is not None:
+            raise error
+        ledger.mark(ended=workflow.now())
+        await self._release()
+        self.changed()
+        await self._bookkeep("write_report", WriteReportRequest(report=self.report()), "write the report")
+        await workflow.wait_condition(workflow.all_handlers_finished)
+
+    async def _watch_deadline(self, deadline: timedelta) -> None:
+        await workflow.sleep(deadline, summary="deadline of the run")
+        self.ledger.note("deadline passed", "Seawall", workflow.now())
+        executor = self.executor
+        if executor and not executor.request_stop(Code.DEADLINE_PASSED, "The runbook's deadline has passed."):
+            executor.paused = False
+        self.changed()
+
+    # --- The stations of a procedure ---
+
+    async def load(self, name: str) -> Runbook:
+        """Read and freeze the runbook.
+
+        Raises:
+            Refused: when it does not exist or is not valid.
+        """
+        loaded = await self._bookkeep(
+            "load_runbook", LoadRunbookRequest(name=name), f"read the runbook {name}", LoadedRunbook
+        )
+        self.ledger.loaded = loaded
+        return loaded.runbook
+
+    async def acquire(self, runbook: Runbook, floor: int = 0) -> Lease:
+        """Take the application's lease, or raise its epoch above `floor`.
+
+        Raises:
+            Refused: when another run holds it.
+        """
+        request = AcquireRequest(
+            application=runbook.application,
+            holder=self.ledger.workflow_id,
+            holder_run_id=self.ledger.run_id,
+            operation=self.ledger.operation,
+            home=runbook.home,
+            sites=tuple(runbook.sites),
+            floor=floor,
+        )
+        self.ledger.lease = await self._bookkeep("acquire_lease", request, "take the application's lease", Lease)
+        return self.ledger.lease
+
+    async def execute(self, plan: Plan) -> None:
+        """Run the plan; undo it when it was stopped; set the end state."""
+        ledger = self.ledger
+        self.executor = Executor(plan, ledger, self.call, self.changed)
+        if self._cancelled:
+            self.executor.request_stop(Code.CANCELLED, "Cancelled from outside.")
+        rest = ledger.clock.declared + self.runbook.deadline - workflow.now()
+        deadline = asyncio.ensure_future(self._watch_deadline(rest))
+        await self.executor.run()
+        deadline.cancel()
+        stop = self.executor.stop
+        if stop is None:
+            ledger.state = RunState.RECOVERED_DEGRADED if self.executor.degraded else RunState.RECOVERED
+            return
+        self.saga = Saga(plan, ledger, self.undo, self.changed)
+        self.changed()
+        await self.saga.run()
+        undone = self.saga.undone_anything
+        ledger.end_code, ledger.end_reason = stop.code, stop.reason
+        ledger.state = RunState.COMPENSATED if undone or self._touched_the_world() else RunState.REFUSED
+
+    def _touched_the_world(self) -> bool:
+        """Whether any effect was attempted, even if nothing of it stands now."""
+        plan = self.ledger.plan
+        started = {record.id for record in self.ledger.records.values() if record.started}
+        return plan is not None and any(
+            step.verb.mutates and step.id in started and self._not_a_no_op(step.id) for step in plan.steps
+        )
+
+    def _not_a_no_op(self, step_id: str) -> bool:
+        result = self.ledger.results.get(step_id)
+        return result is None or result.changed
+
+    # --- Calls ---
+
+    async def call(self, step: Step) -> Outcome:
+        """Do a step."""
+        outcome = await self._activity(step.verb, step.id, step, self.request(step), step.words, step.timeout)
+        if step.verb is Verb.VERIFY and isinstance(outcome, Done):
+            self.ledger.mark(verified=workflow.now())
+        return outcome
+
+    async def undo(self, step: Step) -> Outcome:
+        """Undo a step."""
+        assert step.undo is not None
+        request = self.request(step).model_copy(update={"result": self.ledger.results.get(step.id)})
+        return await self._activity(
+            step.undo, f"{step.id}.undo", step, request, f"undo: {step.undo_words}"[:50], policies.UNDO_TIMEOUT
+        )
+
+    def request(self, step: Step) -> StepRequest:
+        """The input of a step's activity, from what the run knows now."""
+        ledger, runbook, lease = self.ledger, self.runbook, self.ledger.lease
+        assert lease is not None, "no step runs without the lease"
+        name = step.component
+        accepted = self.executor.accepted_risk.get(name or "") if self.executor else None
+        return StepRequest(
+            ref=Ref(workflow_id=ledger.workflow_id, application=ledger.application, step=step.id, epoch=lease.epoch),
+            target=Target(
+                name=name or "",
+                component=runbook.components[name] if name else next(iter(runbook.components.values())),
+                site=step.site,
+                source=ledger.source,
+                target=ledger.target,
+            ),
+            mode=ledger.mode,
+            before=ledger.seen(name, step.site) if name else None,
+            proofs=ledger.proofs,
+            accepted_risk=accepted,
+            fence_device=runbook.sites[step.site].fence_device if step.verb is Verb.FENCE else None,
+            position=ledger.position(name) if name else None,
+            point=ledger.point(name) if name else None,
+            public=runbook.public if step.verb is Verb.VERIFY else None,
+        )
+
+    async def _activity(
+        self, verb: Verb, activity_id: str, step: Step, request: StepRequest, summary: str, timeout: timedelta
+    ) -> Outcome:
+        try:
+            result = await workflow.execute_activity(
+                verb.value,
+                request,
+                task_queue=site_queue(step.worker),
+                result_type=StepResult,
+                summary=summary,
+                activity_id=activity_id,
+                **policies.effect(timeout),
+            )
+        except ActivityError as error:
+            return classify(verb, error)
+        return Done(result)
+
+    async def _bookkeep(self, name: str, request: object, summary: str, result_type: type[T] | None = None) -> T:
+        """An activity on our own state. Its definite failure refuses the run."""
+        try:
+            answer: T = await workflow.execute_activity(
+                name,
+                request,
+                task_queue=CONTROL_QUEUE,
+                result_type=result_type,
+                summary=summary,
+                **policies.bookkeeping(),
+            )
+        except ActivityError as error:
+            if isinstance(error.cause, ApplicationError):
+                raise Refused(error.cause.type or Code.INTERNAL, error.cause.message) from error
+            raise Refused(
+                Code.INTERNAL, f"{name} got no answer in time.", "See that the control worker runs."
+            ) from error
+        return answer
+
+    async def _release(self) -> None:
+        lease, ledger = self.ledger.lease, self.ledger
+        if lease is None:
+            return
+        moved = ledger.state in (RunState.RECOVERED, RunState.RECOVERED_DEGRADED)
+        request = ReleaseRequest(
+            application=ledger.application,
+            holder=ledger.workflow_id,
+            epoch=lease.epoch,
+            active_site=ledger.target if moved else lease.active_site,
+            outcome=ledger.state.value,
+            protected=not moved,
+        )
+        try:
+            await self._bookkeep("release_lease", request, "give the lease back")
+        except Refused as error:
+            ledger.note("lease not given back", "Seawall", workflow.now(), None, error.reason)
+
+    # --- Small things ---
+
+    def changed(self) -> None:
+        """Show what is new: in the details pane always, in the search attributes when the state is another."""
+        self.ledger.state = self._current_state()
+        view = self.progress()
+        workflow.set_current_details(details_html(view))
+        if self._shown_state != (shown := f"{view.state} {view.epoch} {view.target}"):
+            self._shown_state = shown
+            attributes.show(view)
+
+    def _current_state(self) -> RunState:
+        ledger, executor = self.ledger, self.executor
+        if ledger.state.ended:
+            return ledger.state
+        if ledger.parked:
+            return RunState.PARKED
+        if self.saga is not None or (executor is not None and executor.stop is not None):
+            return RunState.COMPENSATING
+        if executor is None:
+            return RunState.STARTING
+        if executor.paused and not ledger.in_state(StepState.RUNNING):
+            return RunState.PAUSED
+        if ledger.in_state(StepState.WAITING) and not ledger.in_state(StepState.RUNNING):
+            return RunState.AWAITING_APPROVAL
+        return RunState.RUNNING

@@ -1,0 +1,134 @@
+"""May this failover go on, by what was seen? Guard clauses in order of safety; each ends with a sentence.
+
+The invariant: an unplanned failover starts only when *nobody* sees the old site alive. One observer who cannot reach
+it proves a broken path, not a dead site; one who can reach it proves that it lives.
+"""
+
+from collections.abc import Sequence
+
+from workflows.model.base import Message
+from workflows.model.failure import Code
+from workflows.model.observed import Observation, Reach
+from workflows.model.plan import Mode
+from workflows.model.runbook import Role, Runbook
+
+_BLIND = (Reach.SILENT, Reach.UNKNOWN)
+
+
+class Refusal(Message):
+    """Why a run must not start, and what to do instead."""
+
+    code: Code
+    sentence: str
+    next_step: str
+
+
+def judge_failover(
+    runbook: Runbook, mode: Mode, source: str, target: str, seen: Sequence[Observation]
+) -> Refusal | None:
+    """None when the failover may go on; otherwise the first reason against it."""
+    for name, component in runbook.components.items():
+        if component.role is not Role.DATA:
+            continue
+        at_source = [look for look in seen if look.component == name and look.site == source]
+        at_target = [look for look in seen if look.component == name and look.site == target]
+        refusal = (
+            _target_unfit(name, target, at_target)
+            or (_still_alive(name, source, target, at_source, at_target) if mode is Mode.UNPLANNED else None)
+            or (_not_ready_to_hand_over(name, source, at_source, at_target) if mode is Mode.PLANNED else None)
+        )
+        if refusal:
+            return refusal
+    return None
+
+
+def is_settled(at_source: Sequence[Observation]) -> bool:
+    """Whether what was seen of the old site is clear enough to decide without asking its own worker: its host itself
+    answered every observer. Silence is never clear."""
+    return bool(at_source) and all(look.reach not in _BLIND for look in at_source)
+
+
+def highest_epoch(seen: Sequence[Observation]) -> int:
+    """The highest epoch that stands anywhere in what was seen; 0 for none."""
+    epochs = [look.facts.get("epoch") for look in seen]
+    return max((epoch for epoch in epochs if isinstance(epoch, int)), default=0)
+
+
+def _target_unfit(name: str, target: str, at_target: Sequence[Observation]) -> Refusal | None:
+    if any(look.reach is Reach.STANDBY for look in at_target):
+        return None
+    if any(look.reach is Reach.SERVING for look in at_target):
+        return Refusal(
+            code=Code.TARGET_UNFIT,
+            sentence=f"{name} at {target} accepts writes already, so it is not a standby that could take over.",
+            next_step=f"Find out who promoted it. If users are to be sent there, say that {target} is active.",
+        )
+    return Refusal(
+        code=Code.TARGET_UNFIT,
+        sentence=f"{name} at {target} is not a running standby: {_told(at_target)}.",
+        next_step=f"Start the standby at {target}, or check that its worker runs, then start the failover again.",
+    )
+
+
+def _still_alive(
+    name: str, source: str, target: str, at_source: Sequence[Observation], at_target: Sequence[Observation]
+) -> Refusal | None:
+    alive = [look for look in at_source if look.reach is Reach.SERVING]
+    blind = [look for look in at_source if look.reach is not Reach.SERVING]
+    fed = [look for look in at_target if look.facts.get("receiving") is True]
+    if alive and not blind:
+        return Refusal(
+            code=Code.SOURCE_HEALTHY,
+            sentence=f"{name} at {source} is healthy: {len(alive)} of {len(at_source)} observers see it accept writes.",
+            next_step="To move a healthy application without loss, start a planned failover.",
+        )
+    if alive:
+        return Refusal(
+            code=Code.OBSERVERS_DISAGREE,
+            sentence=(
+                f"Observers disagree about {name} at {source}: {_who(alive)} sees it accept writes, while "
+                f"{_who(blind)} does not reach it. The site lives and the path to it is broken; promoting {target} "
+                "now would make two writers."
+            ),
+            next_step="Mend the path, or start a planned failover once everybody reaches the site.",
+        )
+    if fed:
+        return Refusal(
+            code=Code.OBSERVERS_DISAGREE,
+            sentence=(
+                f"No observer reaches {name} at {source}, but the standby at {target} is still being fed by it, so "
+                "it lives; promoting now would make two writers."
+            ),
+            next_step="Mend the path to the site, or wait until the standby has lost it too.",
+        )
+    return None
+
+
+def _not_ready_to_hand_over(
+    name: str, source: str, at_source: Sequence[Observation], at_target: Sequence[Observation]
+) -> Refusal | None:
+    if not any(look.reach is Reach.SERVING for look in at_source):
+        return Refusal(
+            code=Code.SOURCE_UNREACHABLE,
+            sentence=f"A planned failover needs a healthy source, but {name} at {source} is not: {_told(at_source)}.",
+            next_step="If the site is lost, start the failover without `planned`.",
+        )
+    if not any(look.facts.get("receiving") is True for look in at_target):
+        return Refusal(
+            code=Code.TARGET_UNFIT,
+            sentence=f"The standby of {name} is not receiving from {source}, so it cannot be brought up to date.",
+            next_step="Mend the replication first; `seawall status` shows it.",
+        )
+    return None
+
+
+def _who(looks: Sequence[Observation]) -> str:
+    return " and ".join(dict.fromkeys(f"the worker of {look.observer}" for look in looks))
+
+
+def _told(looks: Sequence[Observation]) -> str:
+    if not looks:
+        return "nobody could look"
+    return "; ".join(
+        f"{look.observer} says {look.reach.value}" + (f" ({look.detail})" if look.detail else "") for look in looks
+    )
