@@ -17,14 +17,14 @@ NAME_PATTERN = r"^[a-z][a-z0-9-]{0,39}$"
 class Strict(BaseModel):
     """What people write (runbooks, requests): an unknown field is an error, never ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", str_max_length=4000)
+    model_config = ConfigDict(frozen=True, extra="forbid", str_max_length=4000, use_attribute_docstrings=True)
 
 
 class Message(BaseModel):
     """What our own parts send each other. Fields are only ever added, with defaults, so that a run
     survives a deploy; a field from a newer version is ignored by an older one."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
 
 def parse_duration(value: Any) -> Any:

@@ -64,45 +64,75 @@ class Report(Message):
     """What was asked, what was done, how long it took, what was lost, and what is left to do."""
 
     schema_version: int = 1
+    """Version of this form. Fields are only ever added."""
     workflow_id: str
+    """The run's workflow id, such as failover/shop/2026-11-22T14-05Z."""
     run_id: str
+    """Temporal's run id of the execution that wrote the report."""
     application: str
+    """The application that was recovered."""
     operation: Operation
+    """What the run did."""
     mode: Mode
+    """Whether the source site was left in a planned way."""
     end_state: RunState
+    """How the run ended; PARKED is a run that waits for people."""
     code: str = ""
     """Why, when the run was refused, compensated or parked."""
     summary: str
     """One or two sentences for people."""
     requested_by: str
+    """Who asked for the run, as the client claimed."""
     reason: str
+    """Why it was asked for."""
     owner: str = ""
+    """Who answers for the runbook."""
     source: str = ""
+    """The site that was left."""
     target: str = ""
+    """The site that was moved to."""
     epoch: int | None = None
+    """The epoch that every change of this run carried; null when no lease was taken."""
     runbook_sha256: str = ""
+    """SHA-256 of the runbook that was used."""
     plan_sha256: str = ""
+    """SHA-256 of the plan to which the approvals are bound."""
     clock: Clock
+    """When each clock started and stopped."""
     rta: Times = Times()
+    """Actual recovery times in seconds, by clock."""
     rta_seconds: float | None = None
     """Declared to verified through the public name."""
     rpa: Loss = Loss()
+    """What was lost, as the data itself tells."""
     rpa_seconds: float | None = None
+    """Seconds of data lost; null = not measured."""
     rpa_bytes: int | None = None
+    """Bytes of data lost; null = not measured."""
     lost_transactions: int | None = None
+    """Acknowledged transactions lost; null = not measured."""
     objectives: tuple[Objective, ...] = ()
+    """Each promise beside its measurement."""
     steps: tuple[StepRecord, ...] = ()
+    """Every step of the plan, in plan order."""
     observations: tuple[Observation, ...] = ()
+    """What was seen before the run decided."""
     fence_proofs: tuple[FenceProof, ...] = ()
+    """Why it is certain that the old site accepts no write."""
     approvals: tuple[ApprovalRecord, ...] = ()
+    """Who answered which gate, and how."""
     actions: tuple[OperatorAction, ...] = ()
+    """What people did to the run."""
     parked: tuple[ParkedStep, ...] = ()
+    """Steps that wait for an answer."""
     standing: tuple[str, ...] = ()
     """Effects that stand, in words."""
     left_to_do: tuple[str, ...] = ()
+    """What people still have to do."""
     not_proven: tuple[str, ...] = ()
     """What this report does not show."""
     extra: dict[str, Any] = {}
+    """Further facts that have no field of their own yet."""
 
 
 class WriteReportRequest(Message):

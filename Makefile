@@ -1,0 +1,47 @@
+.DEFAULT_GOAL := help
+SCENARIO ?= failover
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+demo: $(STAMP) ## Watch a real failover: make demo [SCENARIO=failover|planned|async|compensate|split-brain]
+	$(VENV)/bin/seawall demo --scenario $(SCENARIO) $(DEMO_ARGS)
+
+test: $(STAMP) browser ## Lint, types, import rules and all tests
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-cache
+	$(PY) -m pytest $(PYTEST_ARGS)
+
+bench: $(STAMP) ## Measure the orchestrator against the same calls made directly: make bench [BENCH_ARGS="--runs 10"]
+	$(PY) -m tests.bench $(BENCH_ARGS)
+
+generate: $(STAMP) ## Write the files that are generated from code: JSON schemas
+	$(PY) -m activities.runbook_file --schema
+	$(PY) -m activities.report_render
+
+format: $(STAMP) ## Format the code
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+wheel: $(STAMP) ## Build the wheel, install it in a clean environment and run the command
+	infra/check_wheel.sh
+
+install: $(STAMP) ## Make the environment in .venv
+
+$(STAMP): pyproject.toml uv.lock
+	infra/install.sh $(VENV)
+	@touch $@
+
+browser: ## Install Chromium for the tests of the Web UI, where that can be done
+	@infra/browser.sh
+
+clean: ## Remove the environment, caches and labs
+	-@[ -x $(VENV)/bin/seawall ] && for lab in .seawall/*/; do $(VENV)/bin/seawall lab down --all --folder "$$lab"; done
+	rm -rf $(VENV) .seawall build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.PHONY: help demo test bench generate format wheel install browser clean

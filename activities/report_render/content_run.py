@@ -1,0 +1,270 @@
+"""What a report says of the steps, the people, the proofs and what stands; see `content`."""
+
+from itertools import chain
+
+from workflows.model.base import in_words
+from workflows.model.messages import StepRecord, StepState
+from workflows.model.plan import Phase
+from workflows.model.report import Report
+from workflows.model.verbs import Verb
+
+from . import words
+from .content import Cell, Section, cells, listed
+
+_UNDO_STATES = (StepState.UNDOING, StepState.UNDONE, StepState.UNDO_FAILED)
+
+
+def steps(report: Report) -> Section:
+    """Each step with its times, attempts and the share of its time that was spent in the provider."""
+    return Section(
+        "steps",
+        "Steps",
+        ("Step", "Site", "State", "Start", "End", "Duration", "Attempts", "In the provider", "Detail"),
+        tuple(_step_row(report, step) for step in report.steps),
+        note="Times are UTC. What is not spent in the provider is the orchestrator's own time. " + _overhead(report),
+        empty="No step was planned.",
+    )
+
+
+def _step_row(report: Report, step: StepRecord) -> tuple[Cell, ...]:
+    day = report.clock.declared
+    pivot = " [point of no return]" if step.phase == Phase.PIVOT else ""
+    return cells(
+        f"{step.words}{pivot}",
+        step.site,
+        Cell(step.state.value, words.STATE_TONES[step.state]),
+        words.time_of_day(step.started, day, "not started"),
+        words.time_of_day(step.ended, day, "not started" if step.started is None else "not ended"),
+        in_words(words.duration(step)) if step.started else "-",
+        str(step.attempts),
+        _provider_share(step),
+        ": ".join(part for part in (step.code, step.detail) if part),
+    )
+
+
+def _provider_share(step: StepRecord) -> str:
+    took = words.duration(step)
+    if step.provider_seconds is None:
+        return words.NOT_MEASURED if step.started and step.kind != Verb.GATE else "-"
+    share = f" ({min(step.provider_seconds / took, 1):.0%})" if took else ""
+    return f"{in_words(step.provider_seconds)}{share}"
+
+
+def _overhead(report: Report) -> str:
+    measured = [
+        (took, step.provider_seconds)
+        for step in report.steps
+        if step.provider_seconds is not None and (took := words.duration(step)) is not None
+    ]
+    if not measured:
+        return ""
+    own = sum(max(took - inside, 0.0) for took, inside in measured)
+    return f"Over {len(measured)} measured steps the orchestrator's own time adds up to {in_words(own)}."
+
+
+def changes(report: Report) -> Section:
+    """What each step found and what it left, key by key, where the two differ or only one is known."""
+    rows = chain.from_iterable(_changed(step) for step in report.steps)
+    return Section(
+        "changes",
+        "Before and after",
+        ("Step", "What", "Before", "After"),
+        tuple(rows),
+        note="Facts that a step left as they were are not listed.",
+        empty="No step recorded a change.",
+    )
+
+
+def _changed(step: StepRecord) -> list[tuple[Cell, ...]]:
+    keys = sorted({*step.before, *step.after})
+    return [
+        cells(step.id, key, _fact(step.before, key), _fact(step.after, key))
+        for key in keys
+        if key not in step.before or key not in step.after or step.before[key] != step.after[key]
+    ]
+
+
+def _fact(facts: dict[str, object], key: str) -> str:
+    return words.value(facts[key]) if key in facts else "not recorded"
+
+
+def checks(report: Report) -> Section:
+    """Each check after its last try."""
+    return Section(
+        "checks",
+        "Checks",
+        ("Step", "Check", "Result", "Tries", "Time", "Detail"),
+        tuple(
+            cells(
+                step.id,
+                check.name,
+                Cell("passed", "good") if check.passed else Cell("failed", "bad"),
+                str(check.tries),
+                in_words(check.seconds),
+                check.detail,
+            )
+            for step in report.steps
+            for check in step.checks
+        ),
+        empty="No check was run.",
+    )
+
+
+def approvals(report: Report) -> Section:
+    """Who answered which gate, and how."""
+    tones = {"approved": "good", "rejected": "bad", "expired": "warn", "risk accepted": "warn"}
+    return Section(
+        "approvals",
+        "Approvals",
+        ("Gate", "Who", "Decision", "When", "Code", "Comment"),
+        tuple(
+            cells(
+                one.step,
+                one.approver,
+                Cell(one.decision, tones.get(one.decision, "")),
+                words.stamp(one.at),
+                one.code,
+                one.comment,
+            )
+            for one in report.approvals
+        ),
+        empty="Nobody answered a gate in this run.",
+    )
+
+
+def actions(report: Report) -> Section:
+    """What people did to the run."""
+    return Section(
+        "actions",
+        "Operator actions",
+        ("Action", "Who", "When", "Step", "Reason"),
+        tuple(
+            cells(one.action, one.by, words.stamp(one.at), one.step or "the run", one.reason) for one in report.actions
+        ),
+        empty="Nobody paused, retried, skipped, aborted or cancelled anything.",
+    )
+
+
+def proofs(report: Report) -> Section:
+    """Why it is certain that the old site accepts no write."""
+    return Section(
+        "proofs",
+        "Fence proofs",
+        ("Component", "Site", "Epoch", "Proven", "Method", "Write probe", "Independent path", "When", "Detail"),
+        tuple(
+            cells(
+                one.component,
+                one.site,
+                str(one.epoch),
+                Cell("proven", "good") if one.proven else Cell("NOT proven", "bad"),
+                one.method,
+                one.write_probe.value,
+                words.yes_no(one.independent),
+                words.stamp(one.at),
+                "; ".join(
+                    part for part in (one.detail, f"data ends at {one.position}" if one.position else "") if part
+                ),
+            )
+            for one in report.fence_proofs
+        ),
+        empty="No fence was proved in this run.",
+    )
+
+
+def compensation(report: Report) -> Section:
+    """What was undone."""
+    return Section(
+        "compensation",
+        "What was undone",
+        ("Step", "Undo", "Result", "Detail"),
+        tuple(
+            cells(
+                step.words,
+                step.undo or "not described",
+                Cell(step.state.value, words.STATE_TONES[step.state]),
+                step.detail,
+            )
+            for step in report.steps
+            if step.state in _UNDO_STATES
+        ),
+        empty="Nothing was undone.",
+    )
+
+
+def parked(report: Report) -> Section:
+    """Steps that wait for an answer, and the answers that are safe."""
+    return Section(
+        "parked",
+        "What waits for an answer",
+        ("Step", "Why", "Since", "Stands now", "Safe next actions"),
+        tuple(
+            cells(
+                one.step,
+                Cell(f"{one.code}: {one.reason}", "bad"),
+                words.stamp(one.since),
+                "; ".join(one.standing) or "nothing recorded",
+                ", ".join(one.actions) or "none recorded",
+            )
+            for one in report.parked
+        ),
+        empty="No step waits for an answer.",
+    )
+
+
+def observations(report: Report) -> Section:
+    """What was seen, by whom, on which the run decided."""
+    return Section(
+        "observations",
+        "What was seen",
+        ("Component", "Site", "Seen by", "Answer", "When", "Detail"),
+        tuple(
+            cells(one.component, one.site, one.observer, one.reach.value, words.stamp(one.at), one.detail)
+            for one in report.observations
+        ),
+        empty="Nothing was observed.",
+    )
+
+
+def standing(report: Report) -> Section:
+    """Effects that stand."""
+    return listed("standing", "Effects that stand", report.standing, "None recorded.")
+
+
+def left_to_do(report: Report) -> Section:
+    """What people still have to do."""
+    return listed("left", "What is left to do", report.left_to_do, "Nothing.")
+
+
+def not_proven(report: Report) -> Section:
+    """What the report does not show, with everything that was not measured."""
+    return listed(
+        "not-shown", "What this report does not show", (*report.not_proven, *_unmeasured(report)), "Nothing recorded."
+    )
+
+
+def _unmeasured(report: Report) -> list[str]:
+    missing = [
+        name
+        for name, found in (
+            ("recovery time", report.rta_seconds),
+            ("data loss in time", words.loss_seconds(report)),
+            ("data loss in bytes", words.loss_bytes(report)),
+            ("lost transactions", words.loss_transactions(report)),
+        )
+        if found is None
+    ]
+    return [f"Not measured: {', '.join(missing)}."] if missing else []
+
+
+def hashes(report: Report) -> Section:
+    """What the evidence is bound to."""
+    rows = [
+        ("Runbook (SHA-256)", report.runbook_sha256 or "no runbook was read"),
+        ("Plan (SHA-256)", report.plan_sha256 or "no plan was made"),
+        ("Epoch", words.value(report.epoch) if report.epoch is not None else "no lease was taken"),
+        ("Workflow id", report.workflow_id),
+        ("Run id", report.run_id),
+        ("Report schema", f"version {report.schema_version}"),
+        *((key, words.value(found)) for key, found in sorted(report.extra.items())),
+    ]
+    return Section("hashes", "Identity and hashes", ("", ""), tuple(cells(*row) for row in rows))

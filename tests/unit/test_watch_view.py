@@ -1,0 +1,178 @@
+"""The terminal: everything fits, commands can be copied whole, and colours only repeat the words."""
+
+import io
+import shlex
+import subprocess
+
+import pytest
+from rich.console import Console, RenderableType
+
+from tests.support import sample_reports, sample_views
+from workers.cli.tables import DoctorRow, RunRow, doctor_table, runs_table, status_table
+from workers.cli.watch_view import answer_command, render
+from workflows.model.messages import ApplicationState, Lease, ProgressView, RunState, StepState
+from workflows.model.plan import Operation
+
+VIEWS = ("waiting", "running", "parked", "ended")
+HOSTILE = "[red]x[/red] \x1b[2J\u202eevil"
+
+
+def view(name: str) -> ProgressView:
+    found: ProgressView = getattr(sample_views, f"{name}_view")()
+    return found
+
+
+def shown(thing: RenderableType, width: int = 80) -> str:
+    """What a terminal without colours shows; nothing may be cut or stick out."""
+    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False, legacy_windows=False)
+    console.print(thing)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert max(len(line) for line in text.splitlines()) <= width
+    assert "\x1b" not in text
+    return str(text)
+
+
+def words(text: str) -> str:
+    """The text with its folds and frames taken away."""
+    return " ".join(text.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("width", [60, 80, 132])
+def test_every_step_is_named_at_every_width(name: str, width: int) -> None:
+    text = words(shown(render(view(name), width), width))
+    assert view(name).workflow_id in text
+    for step in view(name).steps:
+        assert step.words.split()[1] in text
+    assert "── point of no return ──" in text
+
+
+def test_a_gate_shows_the_question_the_facts_and_the_commands() -> None:
+    text = shown(render(view("waiting"), 80))
+    assert "silent for 2 of 2 observers" in text
+    assert "14:35:00 UTC (27 min 55 s left); unanswered it means: reject" in text
+    assert "\nseawall approve failover/shop/2026-11-22T14-05Z --as NAME" in text
+    assert "\nseawall reject failover/shop/2026-11-22T14-05Z --as NAME" in text
+    assert "awaiting approval" in text
+
+
+def test_a_parked_run_shows_the_reason_and_a_command_for_each_answer() -> None:
+    text = shown(render(view("parked"), 80))
+    assert "FENCE_UNPROVEN: It is not proved that primary refuses writes" in words(text)
+    assert "Stands now: The application runs at recovery without its database." in words(text)
+    for command in ("retry", "accept-split-brain-risk", "abort"):
+        assert f"\nseawall {command} failover/shop/2026-11-22T14-05Z" in text
+
+
+def test_a_folded_command_is_one_command_for_a_shell() -> None:
+    parked = view("parked").model_copy(update={"workflow_id": "failover/shop/it's a long id"})
+    text = shown(render(parked, 60), 60)
+    start = text.index("seawall accept-split-brain-risk")
+    end = text.index("\nundo everything")
+    lines = "\n".join(line.rstrip() for line in text[start:end].splitlines())
+    expected = answer_command("accept_split_brain_risk", parked, parked.parked[0])
+    assert "\\\n" in lines
+    script = f'set -- {lines}; printf "%s\\n" "$@"'
+    answer = subprocess.run(["sh", "-c", script], check=True, capture_output=True, text=True).stdout
+    assert answer.splitlines() == shlex.split(expected)
+
+
+def test_the_step_is_named_in_the_command_only_when_several_are_parked() -> None:
+    one = view("parked")
+    two = one.model_copy(
+        update={"parked": (one.parked[0], one.parked[0].model_copy(update={"step": "app.health_check"}))}
+    )
+    assert "--step" not in answer_command("retry", one, one.parked[0])
+    assert "--step app.health_check" in answer_command("retry", two, two.parked[1])
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [(30, "30 s of 15 min (RTO), 14 min 30 s left"), (1000, "16 min 40 s of 15 min (RTO), over by 1 min 40 s")],
+)
+def test_the_time_left_is_said_in_words(now: float, expected: str) -> None:
+    running = sample_views.view(RunState.RUNNING, view("running").steps, now)
+    assert expected in words(shown(render(running, 80)))
+
+
+def test_the_clock_of_an_ended_run_stands_still() -> None:
+    later = view("ended").model_copy(update={"now": sample_reports.at(99_999)})
+    assert "12 min 40 s of 15 min (RTO)" in shown(render(later, 80))
+
+
+@pytest.mark.parametrize("state", list(StepState))
+def test_every_state_of_a_step_can_be_shown(state: StepState) -> None:
+    text = shown(render(sample_views.view(RunState.RUNNING, sample_reports.steps(db__fence={"state": state}), 800), 80))
+    quiet = (StepState.DONE, StepState.RUNNING, StepState.PENDING)
+    assert state in quiet or state.value in text
+
+
+def test_no_value_acts_on_the_terminal() -> None:
+    parked = view("parked")
+    steps = tuple(step.model_copy(update={"words": HOSTILE, "detail": HOSTILE}) for step in parked.steps)
+    one = parked.parked[0].model_copy(update={"reason": HOSTILE, "step": HOSTILE, "standing": (HOSTILE,)})
+    text = shown(render(parked.model_copy(update={"steps": steps, "parked": (one,), "headline": HOSTILE}), 80))
+    assert "[red]x[/red]" in text
+    assert "\u202e" not in text
+
+
+def run_rows() -> list[RunRow]:
+    at = sample_reports.at
+    return [
+        RunRow(sample_reports.RUN, "shop", RunState.RECOVERED, at(0), at(760), 759.4, 3),
+        RunRow(f"{sample_reports.RUN}-a-rather-long-id", "shop", RunState.AWAITING_APPROVAL, at(0)),
+    ]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_list_of_runs_says_what_is_open_and_what_was_not_measured(width: int) -> None:
+    text = shown(runs_table(run_rows()), width)
+    assert "failover/shop/2026-11-22T14-05Z" in text
+    assert "2026-11-22 14:05, 12 min 40 s" in text
+    assert "awaiting approval" in text
+    assert "not measured" in text
+
+
+def test_figures_that_nobody_read_are_not_called_unmeasured() -> None:
+    text = shown(runs_table([run_rows()[1]]))
+    assert "not measured" not in text
+    assert "RTA" not in text
+    assert "2026-11-22 14:05, open" in text
+
+
+def test_the_status_says_who_holds_an_application_and_that_it_is_unprotected() -> None:
+    lease = Lease(
+        application="shop",
+        epoch=7,
+        holder=sample_reports.RUN,
+        operation=Operation.FAILOVER,
+        active_site="primary",
+        since=sample_reports.at(0),
+    )
+    states = [
+        ApplicationState(application="shop", active_site="recovery", epoch=7, lease=lease, protected=False),
+        ApplicationState(application="bank"),
+    ]
+    text = shown(status_table(states))
+    assert sample_reports.RUN in text
+    assert "NO" in text
+    assert "no run" in text
+    assert "not known" in text
+
+
+def test_the_doctor_gives_a_command_for_what_is_missing() -> None:
+    rows = [
+        DoctorRow("PostgreSQL", True, "15.5", "never shown"),
+        DoctorRow("Temporal", False, "no answer at 127.0.0.1:7233", "seawall lab up"),
+        DoctorRow("clock", None, HOSTILE),
+    ]
+    text = shown(doctor_table(rows))
+    assert "MISSING" in text
+    assert "unknown" in text
+    assert "seawall lab up" in text
+    assert "never shown" not in text
+
+
+def test_empty_lists_say_what_to_do() -> None:
+    assert "seawall failover" in shown(runs_table([]))
+    assert "first run" in shown(status_table([]))

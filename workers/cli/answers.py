@@ -1,0 +1,116 @@
+"""Commands by which people steer a run: approve, reject, retry, skip, abort, pause and their like."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from workers.cli.session import console, me, with_client
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+RunArgument = Annotated[str, typer.Argument(help="A run's id, or an application's name for its current run.")]
+ByOption = Annotated[Optional[str], typer.Option("--as", help="Who answers.")]  # noqa: UP045
+StepOption = Annotated[Optional[str], typer.Option("--step", help="Which parked step, when several are.")]  # noqa: UP045
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it stands in the report.")]
+CodeOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--code", help="The code that the request shows; asked of the run when left out."),
+]
+CommentOption = Annotated[str, typer.Option("--comment", help="It stands in the report.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command()(approve)
+    app.command()(reject)
+    for name, action, text in (
+        ("retry", "retry", "Try a parked step again."),
+        ("skip", "skip", "Leave a parked step out; what needs it goes on."),
+        ("accept-degraded", "accept_degraded", "Give up a parked step and all that needs it."),
+        ("abort", "abort", "Settle what is in flight, then undo everything; only before the promote."),
+        ("pause", "pause", "Start no further step."),
+        ("resume", "resume", "Go on after a pause."),
+    ):
+        app.command(name, help=text)(_answer(action))
+    app.command("accept-split-brain-risk")(accept_split_brain_risk)
+    app.command()(release)
+
+
+def approve(run: RunArgument, approver: ByOption = None, code: CodeOption = None, comment: CommentOption = "") -> None:
+    """Agree that a run goes on."""
+    _decide("approve", run, approver, code, comment)
+
+
+def reject(run: RunArgument, approver: ByOption = None, code: CodeOption = None, comment: CommentOption = "") -> None:
+    """Say no: what was begun is undone."""
+    _decide("reject", run, approver, code, comment)
+
+
+def _decide(action: str, run: str, approver: str | None, code: str | None, comment: str) -> None:
+    async def act(client: "Client") -> str:
+        from workers import control
+        from workflows.model.failure import Code, PermanentError
+
+        found = await control.find_run(client, run)
+        shown = code
+        if shown is None:
+            view = await control.progress(client, found)
+            if view.gate is None:
+                raise PermanentError(Code.REJECTED, f"{found} is not waiting for an approval. {view.headline}")
+            shown = view.gate.code
+        send = control.approve if action == "approve" else control.reject
+        return await send(client, found, approver or me(), shown, comment)
+
+    console().print(with_client(act))
+
+
+def _answer(action: str) -> Callable[[str, str | None, str | None, str], None]:
+    def command(run: RunArgument, by: ByOption = None, step: StepOption = None, reason: ReasonOption = "") -> None:
+        async def act(client: "Client") -> str:
+            from workers import control
+
+            found = await control.find_run(client, run)
+            return await control.answer(client, found, action, by or me(), step, reason)
+
+        console().print(with_client(act))
+
+    return command
+
+
+def accept_split_brain_risk(
+    run: RunArgument,
+    code: Annotated[str, typer.Option("--code", help="The risk code that the parked step shows.")],
+    statement: Annotated[str, typer.Option("--statement", help="In your words: what is not proved, and why.")],
+    by: ByOption = None,
+) -> None:
+    """Go on without a fence proof. You accept that two sites may write."""
+
+    async def act(client: "Client") -> str:
+        from workers import control
+
+        found = await control.find_run(client, run)
+        return await control.accept_risk(client, found, by or me(), code, statement)
+
+    console().print(with_client(act))
+
+
+def release(
+    application: Annotated[str, typer.Argument(help="The application whose lease is stuck.")],
+    active_site: Annotated[str, typer.Option(help="Where it really is active now.")],
+    epoch: Annotated[int, typer.Option(help="The epoch of the stuck lease, as `seawall status` shows it.")],
+    reason: Annotated[str, typer.Option(help="Why; it stands in the record.")],
+    by: ByOption = None,
+) -> None:
+    """Free the lease of a run that was terminated, after looking at what stands."""
+
+    async def act(client: "Client") -> str:
+        from workers import control
+        from workflows.model.messages import FreeRequest
+
+        request = FreeRequest(by=by or me(), epoch=epoch, active_site=active_site, reason=reason)
+        await control.free_lease(client, application, request)
+        return f"The lease of {application} is free. It is recorded as active at {active_site}, and unprotected."
+
+    console().print(with_client(act))

