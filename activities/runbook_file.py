@@ -17,6 +17,7 @@ from activities.providers.registry import Registry
 from activities.runbook.checking import Reading
 from activities.runbook.problem import Problem, closest
 from activities.runbook.schema import runbook_schema
+from activities.wire import on_the_wire
 from workflows.model.base import NAME_PATTERN
 from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import LoadedRunbook, LoadRunbookRequest
@@ -54,9 +55,10 @@ class RunbookFiles:
         """Read, check and freeze the runbook of that name.
 
         Raises:
-            PermanentError: RUNBOOK_NOT_FOUND or RUNBOOK_INVALID.
+            ApplicationError: RUNBOOK_NOT_FOUND or RUNBOOK_INVALID.
         """
-        return await asyncio.to_thread(self._load, request.name)
+        with on_the_wire():
+            return await asyncio.to_thread(self._load, request.name)
 
     def _load(self, name: str) -> LoadedRunbook:
         return read_runbook(find_runbook(self._folder, name), self._registry)

@@ -17,13 +17,12 @@ from workflows.model.runbook import Component, Marker, Runbook
 log = logging.getLogger("seawall.marking")
 
 
-async def keep_marking(settings: Settings) -> None:
+async def keep_marking(settings: Settings, registry: Registry) -> None:
     """Mark every data component of every runbook, for ever; a runbook that cannot be read is logged and left out."""
-    registry = Registry()
     await asyncio.gather(
         *(
             _mark(settings, registry, name, component, component.marker, site)
-            for runbook in _readable(settings, registry)
+            for runbook in readable_runbooks(settings, registry)
             for name, component in runbook.components.items()
             if component.marker is not None
             for site in runbook.other_sites(settings.site)
@@ -31,7 +30,8 @@ async def keep_marking(settings: Settings) -> None:
     )
 
 
-def _readable(settings: Settings, registry: Registry) -> Iterator[Runbook]:
+def readable_runbooks(settings: Settings, registry: Registry) -> Iterator[Runbook]:
+    """Every runbook that can be read; the others are named in the log."""
     for name in list_runbooks(settings.runbooks):
         try:
             yield read_runbook(find_runbook(settings.runbooks, name), registry).runbook

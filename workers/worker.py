@@ -31,7 +31,7 @@ from activities.snapshot import Snapshot
 from activities.start_instances import Instances
 from activities.sync_delta import SyncDelta
 from workers.connect import connect
-from workers.marking import keep_marking
+from workers.marking import keep_marking, readable_runbooks
 from workers.sandbox import runner
 from workers.settings import Settings
 from workflows.application import Application
@@ -42,6 +42,7 @@ from workflows.model.messages import CONTROL_QUEUE, site_queue
 log = logging.getLogger("seawall.worker")
 
 WORKFLOWS = (Failover, Application)
+READY_FILE = "worker.ready"
 
 
 def verb_activities(bench: Bench) -> list[Callable[..., Any]]:
@@ -100,22 +101,38 @@ def make_worker(client: Client, settings: Settings, registry: Registry | None = 
 
 
 async def run_worker(settings: Settings) -> None:
-    """Connect, however long the server takes, and work until SIGTERM or SIGINT."""
+    """Connect, however long the server takes, and work until SIGTERM or SIGINT.
+
+    While it takes work, the file `worker.ready` in its state folder says so.
+    """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     settings.state.mkdir(parents=True, exist_ok=True)
+    ready = settings.state / READY_FILE
+    ready.unlink(missing_ok=True)
+    registry = Registry()
+    _warm_up(settings, registry)
     client = await _connect_patiently(settings, stop)
     if client is None:
         return
-    marking = asyncio.create_task(keep_marking(settings)) if settings.site != "control" else None
-    async with make_worker(client, settings):
+    marking = asyncio.create_task(keep_marking(settings, registry)) if settings.site != "control" else None
+    async with make_worker(client, settings, registry):
         log.info("the worker of %s waits for work", settings.site)
+        ready.touch()
         await stop.wait()
+        ready.unlink(missing_ok=True)
     if marking is not None:
         marking.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await marking
+
+
+def _warm_up(settings: Settings, registry: Registry) -> None:
+    """Load now what the first recovery would otherwise wait for: every kind that a runbook names."""
+    for runbook in readable_runbooks(settings, registry):
+        for component in runbook.components.values():
+            registry.get(component.kind)
 
 
 async def _connect_patiently(settings: Settings, stop: asyncio.Event) -> Client | None:

@@ -148,7 +148,7 @@ def _legend(plan: "CompiledPlan") -> "Text":
     from workflows.model.base import in_words
 
     return Text(
-        f"* critical path: {in_words(plan.expected_seconds)} expected, {in_words(plan.approvals_after_seconds)} of it "
-        "after approval; waits not counted.",
+        f"* critical path: {in_words(plan.expected_seconds)} expected, "
+        f"{in_words(plan.approvals_after_seconds)} of it after approval.",
         style="yellow",
     )

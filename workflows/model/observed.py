@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from .base import Message
+from .failure import Code
 
 
 class Reach(StrEnum):
@@ -96,3 +97,11 @@ class Loss(Message):
     method: str = ""
     complete: bool = True
     """False when not every writer was back before the measurement ended."""
+
+
+class Refusal(Message):
+    """Why a run must not start, by what was seen, and what to do instead."""
+
+    code: Code
+    sentence: str
+    next_step: str

@@ -6,21 +6,12 @@ it proves a broken path, not a dead site; one who can reach it proves that it li
 
 from collections.abc import Sequence
 
-from workflows.model.base import Message
 from workflows.model.failure import Code
-from workflows.model.observed import Observation, Reach
+from workflows.model.observed import Observation, Reach, Refusal
 from workflows.model.plan import Mode
 from workflows.model.runbook import Role, Runbook
 
 _BLIND = (Reach.SILENT, Reach.UNKNOWN)
-
-
-class Refusal(Message):
-    """Why a run must not start, and what to do instead."""
-
-    code: Code
-    sentence: str
-    next_step: str
 
 
 def judge_failover(

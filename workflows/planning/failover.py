@@ -116,7 +116,8 @@ def _data_steps(request: PlanRequest, name: str, component: Component) -> list[S
 
 def _compute_steps(request: PlanRequest, name: str, component: Component) -> list[Step]:
     target = request.target
-    start_phase = Phase.PREPARE if component.prewarm else _after_consent(request)
+    after = _after_consent(request, component)
+    start_phase = Phase.PREPARE if component.prewarm else after
     start_needs: tuple[str, ...] = () if component.prewarm else (GATE, *_serving(request, component))
     undoable = start_phase is not Phase.FORWARD
     return [
@@ -137,14 +138,15 @@ def _compute_steps(request: PlanRequest, name: str, component: Component) -> lis
             target,
             f"{name}: checks pass at {target}",
             needs=(GATE, f"{name}.{Verb.START_INSTANCES}", *_serving(request, component)),
-            phase=_after_consent(request),
+            phase=after,
             critical=component.critical,
         ),
     ]
 
 
 def _traffic_steps(request: PlanRequest, name: str, component: Component) -> list[Step]:
-    undoable = _after_consent(request) is not Phase.FORWARD
+    after = _after_consent(request, component)
+    undoable = after is not Phase.FORWARD
     return [
         _step(
             name,
@@ -152,7 +154,7 @@ def _traffic_steps(request: PlanRequest, name: str, component: Component) -> lis
             request.target,
             f"{name}: send users to {request.target}",
             needs=(GATE, *_serving(request, component)),
-            phase=_after_consent(request),
+            phase=after,
             undo=Verb.RESTORE_DNS if undoable else None,
             undo_words=f"send users back to {request.source}" if undoable else "",
         )
@@ -170,7 +172,7 @@ def _verify(request: PlanRequest) -> Step:
         site=request.target,
         worker=request.target,
         needs=(GATE, *(_serving_step(name, part) for name, part in request.runbook.components.items())),
-        phase=_after_consent(request),
+        phase=Phase.FORWARD if _data(request) else Phase.COMMIT,
         expected=_EXPECTED[Verb.VERIFY],
     )
 
@@ -182,7 +184,7 @@ def _measure_loss(request: PlanRequest, name: str) -> Step:
         request.target,
         f"{name}: count what was lost",
         needs=(VERIFY,),
-        phase=_after_consent(request),
+        phase=Phase.FORWARD,
         critical=False,
     )
 
@@ -217,9 +219,14 @@ def _step(
     )
 
 
-def _after_consent(request: PlanRequest) -> Phase:
-    """Without a data component there is nothing to promote, so everything stays reversible."""
-    return Phase.FORWARD if _data(request) else Phase.COMMIT
+def _after_consent(request: PlanRequest, component: Component) -> Phase:
+    """What stands on promoted data comes after the pivot; all else stays reversible."""
+    return Phase.FORWARD if _stands_on_data(request, component) else Phase.COMMIT
+
+
+def _stands_on_data(request: PlanRequest, component: Component) -> bool:
+    needed = [request.runbook.components[need] for need in component.needs]
+    return any(part.role is Role.DATA or _stands_on_data(request, part) for part in needed)
 
 
 def _data(request: PlanRequest) -> list[str]:

@@ -1,0 +1,1 @@
+"""The parts of reading a runbook; `activities.runbook_file` puts them together."""
