@@ -145,6 +145,7 @@ def test_a_plan_that_a_provider_cannot_do_is_refused_by_name() -> None:
         ([look("primary", "control", Reach.SILENT), look("primary", "primary", Reach.SERVING), STANDBY],
          "OBSERVERS_DISAGREE"),
         ([look("primary", "control", Reach.SILENT), FED], "OBSERVERS_DISAGREE"),
+        ([look("primary", "control", Reach.REFUSED), FED], None),
         ([look("primary", "control", Reach.REFUSED), look("recovery", "recovery", Reach.SILENT)], "TARGET_UNFIT"),
         ([look("primary", "control", Reach.REFUSED), look("recovery", "recovery", Reach.SERVING)], "TARGET_UNFIT"),
         ([], "TARGET_UNFIT"),

@@ -90,21 +90,21 @@ def _deliver(found: "Report", json_output: bool) -> int:
     return EXIT_CODES.get(found.end_state, 1)
 
 
-async def _follow(client: "Client", run: str) -> "Report":
-    """Show the run live until it ends or parks."""
-    from rich.live import Live
-
+async def _follow(client: "Client", run: str, *, past_parking: bool = False) -> "Report":
+    """Show the run until it ends; or, when it parks, until then."""
     from workers import control
-    from workers.cli.watch_view import render
+    from workers.cli.follow import screen_for
     from workflows.model.messages import RunState
 
-    screen = console()
-    with Live(console=screen, refresh_per_second=8, transient=False) as live:
+    screen = screen_for(console())
+    try:
         async for view in control.watch(client, run):
-            live.update(render(view, screen.width))
-            if view.state is RunState.PARKED:
+            screen.show(view)
+            if view.state is RunState.PARKED and not past_parking:
                 break
-    return await control.wait(client, run)
+    finally:
+        screen.close()
+    return await control.report(client, run) if past_parking else await control.wait(client, run)
 
 
 def watch(run: RunArgument, json_output: JsonFlag = False) -> None:
@@ -115,26 +115,13 @@ def watch(run: RunArgument, json_output: JsonFlag = False) -> None:
 
         found = await control.find_run(client, run)
         if not json_output:
-            return _deliver(await _follow_to_the_end(client, found), False)
+            return _deliver(await _follow(client, found, past_parking=True), False)
         async for view in control.watch(client, found):
             sys.stdout.write(f"{view.model_dump_json()}\n")
             sys.stdout.flush()
         return 0
 
     raise typer.Exit(with_client(act))
-
-
-async def _follow_to_the_end(client: "Client", run: str) -> "Report":
-    from rich.live import Live
-
-    from workers import control
-    from workers.cli.watch_view import render
-
-    screen = console()
-    with Live(console=screen, refresh_per_second=8) as live:
-        async for view in control.watch(client, run):
-            live.update(render(view, screen.width))
-    return await control.report(client, run)
 
 
 def report(

@@ -6,13 +6,11 @@ from datetime import datetime
 from urllib.parse import quote
 
 from rich.console import Console
-from rich.live import Live
 from rich.prompt import Confirm
-from temporalio.client import Client
 
 from infra.lab.info import LabInfo
 from workers import control
-from workers.cli.watch_view import render
+from workers.cli.follow import Screen, screen_for
 from workers.connect import connect
 from workers.demo.scenario import Scenario
 from workers.settings import Settings
@@ -20,7 +18,7 @@ from workflows.model.messages import FailoverRequest, GateView, RunState
 from workflows.model.report import Report
 
 APPLICATION = "shop"
-_APPROVER = "anna"
+APPROVER = "anna"
 
 
 def settings_of(info: LabInfo) -> Settings:
@@ -53,25 +51,32 @@ async def conduct(info: LabInfo, scenario: Scenario, detected: datetime | None, 
     page = f"{info.temporal_ui_url}/namespaces/default/workflows/{quote(run, safe='')}"
     screen.print(f"Started [bold]{run}[/bold]; in the Web UI: {page}", soft_wrap=True)
     answered = False
-    with Live(console=screen, refresh_per_second=8, transient=not screen.is_terminal) as live:
+    shown = screen_for(screen)
+    try:
         async for view in control.watch(client, run):
-            live.update(render(view, screen.width))
+            shown.show(view)
             if view.gate is not None and not answered:
-                live.refresh()
-                live.stop()
                 answered = True
-                await _answer(client, run, view.gate, yes, screen)
-                live.start(refresh=True)
+                agreed = await asyncio.to_thread(_ask, view.gate, yes, shown, screen)
+                decide = control.approve if agreed else control.reject
+                await decide(client, run, APPROVER, view.gate.code)
             if view.state is RunState.PARKED:
                 break
+    finally:
+        shown.close()
     return await control.wait(client, run)
 
 
-async def _answer(client: Client, run: str, gate: GateView, yes: bool, screen: Console) -> None:
-    if yes or not sys.stdin.isatty():
-        screen.print(f"[yellow]Nobody is asked (no terminal, or --yes): the demo approves as {_APPROVER}.[/yellow]")
-        agreed = True
-    else:
-        agreed = await asyncio.to_thread(Confirm.ask, f"{gate.question} Approve as {_APPROVER}?", console=screen)
-    decide = control.approve if agreed else control.reject
-    screen.print(await decide(client, run, _APPROVER, gate.code))
+def _ask(gate: GateView, yes: bool, shown: Screen, screen: Console) -> bool:
+    """Ask the person at the terminal; True when there is none to ask."""
+    agreed = True
+
+    def speak() -> None:
+        nonlocal agreed
+        if yes or not sys.stdin.isatty():
+            screen.print(f"[yellow]Nobody is asked (--yes, or no terminal): the demo approves as {APPROVER}.[/yellow]")
+        else:
+            agreed = Confirm.ask(f"{gate.question} Approve as {APPROVER}?", console=screen)
+
+    shown.aside(speak)
+    return agreed

@@ -6,11 +6,12 @@ import time
 from datetime import datetime
 from pathlib import Path
 
+import psycopg
 from rich.console import Console
 from rich.table import Table
 
 from infra.lab import lab
-from infra.lab.audit import audit
+from infra.lab.audit import Audit, audit
 from infra.lab.info import LabInfo
 from infra.lab.load import Load
 from infra.lab.postgres import LabError
@@ -80,7 +81,7 @@ def _live(info: LabInfo, scenario: Scenario, yes: bool, jitter: float, screen: C
         time.sleep(_COOL_DOWN)
     finally:
         summary, seen = load.stop(), watcher.stop()
-    checked = audit(info, load.acks)
+    checked = _audit(info, load)
     view = ClientView(
         acknowledged=summary.acknowledged,
         lost=checked.lost,
@@ -90,6 +91,22 @@ def _live(info: LabInfo, scenario: Scenario, yes: bool, jitter: float, screen: C
         watcher_samples=seen.samples,
     )
     return report, view
+
+
+def _audit(info: LabInfo, load: Load) -> Audit:
+    """What the data holds of the acknowledged writes, read at the site to which users are sent.
+
+    Raises:
+        PermanentError: UNREACHABLE when nobody serves there: then the run has not recovered the application.
+    """
+    try:
+        return audit(info, load.acks)
+    except (psycopg.Error, LabError) as error:
+        raise PermanentError(
+            Code.UNREACHABLE,
+            f"The database to which users are sent does not answer ({type(error).__name__}), so nothing was recovered.",
+            f"Read the run's report in {info.reports}.",
+        ) from error
 
 
 def _disaster(info: LabInfo, scenario: Scenario, screen: Console) -> datetime | None:

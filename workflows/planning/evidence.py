@@ -78,12 +78,13 @@ def _still_alive(
             code=Code.OBSERVERS_DISAGREE,
             sentence=(
                 f"Observers disagree about {name} at {source}: {_who(alive)} sees it accept writes, while "
-                f"{_who(blind)} does not reach it. The site lives and the path to it is broken; promoting {target} "
+                f"{_who(blind)} cannot reach it. The site lives and the path to it is broken; promoting {target} "
                 "now would make two writers."
             ),
             next_step="Mend the path, or start a planned failover once everybody reaches the site.",
         )
-    if fed:
+    if fed and not is_settled(at_source):
+        # Where the host itself refused every observer, a stream that was seen a moment ago proves nothing any more.
         return Refusal(
             code=Code.OBSERVERS_DISAGREE,
             sentence=(

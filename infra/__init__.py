@@ -1,0 +1,1 @@
+"""What Seawall runs on: the lab, and what a deployment needs."""

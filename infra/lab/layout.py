@@ -1,0 +1,257 @@
+"""Where a lab's things are: folders, free ports, secrets, and the values that its runbook refers to."""
+
+import base64
+import json
+import random
+import secrets
+import shutil
+import socket
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .info import SITES, LabInfo, SiteInfo, write_env
+from .postgres import LabError, find_binaries, identity
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The folder from which `infra`, `workers` and the rest are imported."""
+
+MARKER = ".seawall-lab"
+"""A folder with this file in it is a lab's, and may be emptied."""
+
+LOOPBACK = "127.0.0.1"
+ADDRESSES = {"primary": "127.0.10.1", "recovery": "127.0.20.1"}
+ZONE = "lab.test"
+NAME = "shop.lab.test"
+
+# Below the range from which the kernel takes the ports of outgoing connections, which could take one of ours.
+FIRST_PORT, LAST_PORT = 15000, 30000
+
+
+class Ports:
+    """Hands out ports that are free on every address asked for, each once."""
+
+    def __init__(self) -> None:
+        self._given: set[int] = set()
+
+    def take(self, *hosts: str) -> int:
+        """A port that nothing uses on any of the hosts.
+
+        Raises:
+            LabError: none was found.
+        """
+        for _ in range(500):
+            port = random.randint(FIRST_PORT, LAST_PORT)
+            if port not in self._given and all(_is_free(host, port) for host in hosts):
+                self._given.add(port)
+                return port
+        raise LabError("No free port was found. Stop what uses ports 15000 to 30000, then start the lab again.")
+
+
+def _is_free(host: str, port: int) -> bool:
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(type=kind) as attempt:
+            try:
+                attempt.bind((host, port))
+            except OSError:
+                return False
+    return True
+
+
+def prepare(folder: Path, *, synchronous: bool, workers: bool) -> LabInfo:
+    """Make the folders, secrets, ports, environment files and runbooks of a new lab; starts nothing.
+
+    Raises:
+        LabError: the folder holds something else, or PostgreSQL is missing.
+    """
+    bin_dir, run_as = find_binaries(), identity()
+    clear(folder)
+    for name in ("state", "logs", "reports", "runbooks", "temporal", "run"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / MARKER).touch()
+    info = _assign(folder, bin_dir, run_as, synchronous=synchronous, workers=workers)
+    tsig = base64.b64encode(secrets.token_bytes(32)).decode()
+    keys = {"SEAWALL_LAB_POWER_TOKEN": secrets.token_urlsafe(24), "SEAWALL_LAB_TSIG_SECRET": tsig}
+    write_env(info.secrets_file, {**keys, "SEAWALL_SHOP_DB_PASSWORD": secrets.token_urlsafe(18)})
+    for site in info.sites.values():
+        site.worker_state.mkdir(parents=True, exist_ok=True)
+        _write_app_env(info, site)
+    write_zone(info.state / "zone.db", info.dns_zone, info.public_name, ADDRESSES[SITES[0]])
+    write_runbook(info)
+    info.save()
+    return info
+
+
+def clear(folder: Path, *, reports_too: bool = False) -> None:
+    """Empty a lab's folder; reports stay unless told.
+
+    Raises:
+        LabError: the folder is not a lab's.
+    """
+    if not folder.exists():
+        return
+    found = {path.name for path in folder.iterdir()}
+    if MARKER not in found and found - {"reports"}:
+        raise LabError(f"The folder {folder} holds something that is not a lab. Name another folder.")
+    for path in folder.iterdir():
+        if path.name == "reports" and not reports_too:
+            continue
+        if path.is_dir():
+            _make_removable(path)
+            shutil.rmtree(path)
+        elif path.name != MARKER:
+            path.unlink()
+    # Last: a removal that is interrupted can be taken up again only while the marker says whose folder this is.
+    (folder / MARKER).unlink(missing_ok=True)
+    for empty in (folder / "reports", folder):
+        if empty.exists() and not any(empty.iterdir()):
+            empty.rmdir()
+
+
+def _make_removable(folder: Path) -> None:
+    """An ordinary user cannot remove what is in a folder that the break `no-promote` has closed."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o700)
+
+
+def _assign(folder: Path, bin_dir: Path, run_as: str, *, synchronous: bool, workers: bool) -> LabInfo:
+    ports = Ports()
+    public_port = ports.take(*ADDRESSES.values())
+    dns_port, resolver_port, power_port = (ports.take(LOOPBACK) for _ in range(3))
+    return LabInfo(
+        folder=folder,
+        created=datetime.now(UTC),
+        synchronous=synchronous,
+        workers=workers,
+        temporal_address=f"{LOOPBACK}:{ports.take(LOOPBACK)}",
+        temporal_ui_url=f"http://{LOOPBACK}:{ports.take(LOOPBACK)}",
+        dns_host=LOOPBACK,
+        dns_port=dns_port,
+        dns_zone=ZONE,
+        resolver=f"{LOOPBACK}:{resolver_port}",
+        public_name=NAME,
+        public_port=public_port,
+        public_url=f"http://{NAME}:{public_port}",
+        power_url=f"http://{LOOPBACK}:{power_port}",
+        pg_bin_dir=bin_dir,
+        run_as=run_as,
+        database="shop",
+        db_user="seawall",
+        reports=folder / "reports",
+        runbooks=folder / "runbooks",
+        state=folder / "state",
+        logs=folder / "logs",
+        secrets_file=folder / "secrets.env",
+        sites={name: _site(folder, name, public_port, ports) for name in SITES},
+    )
+
+
+def _site(folder: Path, name: str, public_port: int, ports: Ports) -> SiteInfo:
+    address, base = ADDRESSES[name], folder / name
+    db_port = ports.take(address)
+    options = {"listen_addresses": address, "port": db_port, "cluster_name": name}
+    return SiteInfo(
+        name=name,
+        address=address,
+        app_url=f"http://{address}:{public_port}",
+        db_host=address,
+        db_port=db_port,
+        management_host=LOOPBACK,
+        management_db_port=ports.take(LOOPBACK),
+        management_app_url=f"http://{LOOPBACK}:{ports.take(LOOPBACK)}",
+        replication_host=LOOPBACK,
+        replication_port=ports.take(LOOPBACK),
+        worker_temporal=f"{LOOPBACK}:{ports.take(LOOPBACK)}",
+        data_dir=base / "pgdata",
+        pg_options=tuple(f"{key}={value}" for key, value in options.items()),
+        pg_log=folder / "logs" / f"{name}-postgres.log",
+        app_env_file=base / "app.env",
+        app_pid_file=folder / "run" / f"{name}-app.pid",
+        app_log=folder / "logs" / f"{name}-app.log",
+        worker_state=base / "worker",
+    )
+
+
+def _write_app_env(info: LabInfo, site: SiteInfo) -> None:
+    write_env(
+        site.app_env_file,
+        {
+            "SHOP_HOST": site.address,
+            "SHOP_PORT": str(info.public_port),
+            "SHOP_SITE": site.name,
+            "SHOP_DSN": f"{site.dsn} dbname={info.database} user={info.db_user} application_name=shop",
+            "SHOP_DB_PASSWORD": info.secrets()["SEAWALL_SHOP_DB_PASSWORD"],
+            "PYTHONPATH": str(ROOT),
+        },
+    )
+
+
+def write_zone(path: Path, origin: str, name: str, address: str) -> None:
+    """The zone as it stands at the start: `name` points at `address`, under epoch 0."""
+    path.write_text(
+        f"$ORIGIN {origin}.\n"
+        f"@ 60 IN SOA ns.{origin}. hostmaster.{origin}. 1 60 60 3600 1\n"
+        f"@ 60 IN NS ns.{origin}.\n"
+        "ns 60 IN A 127.0.0.1\n"
+        f"{name}. 1 IN A {address}\n"
+        f'_seawall.{name}. 1 IN TXT "epoch=0"\n',
+        encoding="utf-8",
+    )
+
+
+def app_argv() -> list[str]:
+    """The command line of the shop; everything else is in its environment file."""
+    return [sys.executable, "-m", "infra.lab.shop_app"]
+
+
+def write_runbook(info: LabInfo) -> None:
+    """The shop's runbook and the values that it refers to. JSON is YAML, and keeps types and quoting certain."""
+    shutil.copyfile(_runbook_source(), info.runbooks / "shop.yaml")
+    lines = (f"{name}: {json.dumps(value)}" for name, value in values(info).items())
+    (info.runbooks / "shop.values.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _runbook_source() -> Path:
+    source = ROOT / "runbooks" / "shop.yaml"
+    if not source.exists():
+        raise LabError(f"The runbook {source} is missing. Run the lab from a checkout of Seawall.")
+    return source
+
+
+def values(info: LabInfo) -> dict[str, Any]:
+    """Every `${name}` of the shop's runbook."""
+    found: dict[str, Any] = {
+        "power_url": info.power_url,
+        "synchronous": info.synchronous,
+        "pg_bin_dir": str(info.pg_bin_dir),
+        "pg_run_as": info.run_as,
+        "dns_host": info.dns_host,
+        "dns_port": info.dns_port,
+        "dns_zone": info.dns_zone,
+        "dns_name": info.public_name,
+        "resolver": info.resolver,
+        "public_url": info.public_url,
+    }
+    for site in info.sites.values():
+        found |= {f"{site.name}_{key}": value for key, value in _site_values(site).items()}
+    return found
+
+
+def _site_values(site: SiteInfo) -> dict[str, Any]:
+    return {
+        "db_host": site.management_host,
+        "db_port": site.management_db_port,
+        "db_local_host": site.db_host,
+        "db_local_port": site.db_port,
+        "data_dir": str(site.data_dir),
+        "pg_log": str(site.pg_log),
+        "pg_options": list(site.pg_options),
+        "app_argv": app_argv(),
+        "app_pid_file": str(site.app_pid_file),
+        "app_log": str(site.app_log),
+        "app_env_file": str(site.app_env_file),
+        "app_url": site.management_app_url,
+        "address": site.address,
+    }
