@@ -80,7 +80,7 @@ class Fence:
 def _prove(request: StepRequest, proof: FenceProof | None, probe: Reach) -> FenceProof:
     site = request.target.site
     held_off = proof is not None and proof.independent
-    stopped = proof is not None and not proof.independent and probe is Reach.REFUSED
+    stopped = proof is not None and not proof.independent and proof.proven and probe is Reach.REFUSED
     proven = probe is not Reach.SERVING and (stopped or held_off)
     if proof is None:
         method, detail = "none", f"a write probe says {probe.value}, and {site} has no fence device to confirm it."

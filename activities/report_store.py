@@ -20,6 +20,7 @@ from workflows.model.report import Report, WriteReportRequest, WrittenReport
 
 from .report_render import to_html, to_json, to_markdown
 from .report_render.words import as_utc
+from .wire import on_the_wire
 
 # `_` is not among them since it stands for `/`: two ids never share a file name.
 _PLAIN = frozenset(string.ascii_letters + string.digits + "-.")
@@ -59,7 +60,8 @@ class ReportStore:
         Raises:
             TemporaryError: CONFIGURATION when the folder cannot be written.
         """
-        return await asyncio.to_thread(self._write, request.report)
+        with on_the_wire():
+            return await asyncio.to_thread(self._write, request.report)
 
     def read(self, workflow_id: str) -> Report | None:
         """The report of the last execution of that workflow id; None when there is none.

@@ -15,6 +15,7 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities import checks
 from activities.bench import Bench
 from activities.choose_recovery_point import ChooseRecoveryPoint
 from activities.fence import Fence
@@ -112,7 +113,7 @@ async def run_worker(settings: Settings) -> None:
     ready = settings.state / READY_FILE
     ready.unlink(missing_ok=True)
     registry = Registry()
-    _warm_up(settings, registry)
+    await _warm_up(settings, registry)
     client = await _connect_patiently(settings, stop)
     if client is None:
         return
@@ -128,8 +129,9 @@ async def run_worker(settings: Settings) -> None:
             await marking
 
 
-def _warm_up(settings: Settings, registry: Registry) -> None:
-    """Load now what the first recovery would otherwise wait for: every kind that a runbook names."""
+async def _warm_up(settings: Settings, registry: Registry) -> None:
+    """Load now what the first recovery would otherwise wait for: the HTTP client, every kind that a runbook names."""
+    await checks.warm_up()
     for runbook in readable_runbooks(settings, registry):
         for component in runbook.components.values():
             registry.get(component.kind)

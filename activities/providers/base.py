@@ -28,7 +28,7 @@ from workflows.model.base import Strict
 from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import StepRequest, StepResult
 from workflows.model.observed import Observation, Reach
-from workflows.model.runbook import Check, Role, SecretRef
+from workflows.model.runbook import Check, Marker, Role, SecretRef
 from workflows.model.verbs import Verb
 
 
@@ -154,4 +154,11 @@ class Provider:
 
     async def measure_loss(self, request: StepRequest) -> StepResult:
         """Count what was lost, in the data at `target.site`. Sets `result.loss`."""
+        raise self.unsupported(Verb.MEASURE_LOSS)
+
+    async def keep_marking(self, component: str, marker: Marker, site: str) -> None:
+        """Write numbered markers into the data at `site`, and keep the ledger of the acknowledged ones; for ever.
+
+        Called by the worker of another site, so that the ledger outlives the site whose loss it measures.
+        """
         raise self.unsupported(Verb.MEASURE_LOSS)

@@ -320,7 +320,7 @@ def _proof(request: StepRequest, method: str, independent: bool) -> FenceProof:
         site=request.target.site,
         epoch=request.ref.epoch,
         method=method,
-        proven=False,
+        proven=not independent,
         write_probe=Reach.UNKNOWN,
         independent=independent,
         position="0/1000",

@@ -56,7 +56,7 @@ def in_words(seconds: float | None) -> str:
     """A duration for people: `0.284` gives "284 ms", `75` gives "1 min 15 s", None "not measured"."""
     if seconds is None:
         return "not measured"
-    if seconds < 1:
+    if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 60:
         return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.0f} s"

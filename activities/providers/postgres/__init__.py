@@ -1,0 +1,5 @@
+"""PostgreSQL: a primary and its streaming standbys."""
+
+from .provider import PostgresProvider
+
+PROVIDER = PostgresProvider

@@ -1,0 +1,78 @@
+"""The settings of a PostgreSQL component, as they stand in a runbook."""
+
+from datetime import timedelta
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from workflows.model.base import Duration, Name, Strict, Text
+from workflows.model.runbook import SecretRef
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _absolute(value: str) -> str:
+    path = PurePosixPath(value)
+    if not path.is_absolute() or len(path.parts) < 3:
+        raise ValueError("expected an absolute path below a folder of its own, such as /var/lib/postgresql/15/main")
+    return value
+
+
+def _option(value: str) -> str:
+    name, _, rest = value.removeprefix("-c").strip().partition("=")
+    if not rest or not name.replace("_", "").replace(".", "").isalnum():
+        raise ValueError('expected `-c name=value` (or `name=value`), such as "-c listen_addresses=10.0.0.1"')
+    return f"{name.strip()}={rest.strip()}"
+
+
+def _options_fit(entries: tuple[str, ...]) -> tuple[str, ...]:
+    for entry in entries:
+        if entry.strip() != "-c":
+            _option(entry)
+    return entries
+
+
+AbsolutePath = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_absolute)]
+
+
+class PostgresSite(Strict):
+    """One server. What names files or identities has no default: a step that stops or starts a server acts on them."""
+
+    host: Text
+    """As reached from anywhere but the site itself."""
+    port: Port
+    local_host: Text | None = None
+    local_port: Port | None = None
+    bin_dir: AbsolutePath
+    data_dir: AbsolutePath
+    log_file: AbsolutePath
+    run_as: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]*$", max_length=64)]
+    """The server's identity: `""` for the worker's own, `userns`, or the name of a user."""
+    start_options: Annotated[tuple[str, ...], AfterValidator(_options_fit)] = ()
+    """Server options of the command line, one an entry: `-c name=value`, or `-c` and `name=value` in turn."""
+    snapshot_dir: AbsolutePath | None = None
+    """Where base backups are kept; without it the site takes none."""
+
+    def options(self) -> tuple[str, ...]:
+        """The start options as `name=value`."""
+        return tuple(_option(entry) for entry in self.start_options if entry.strip() != "-c")
+
+
+class PostgresSettings(Strict):
+    """Two (or more) servers that hold the same data."""
+
+    database: Text
+    user: Text
+    password: SecretRef
+    sslmode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
+    connect_timeout: Duration = timedelta(seconds=1)
+    statement_timeout: Duration = timedelta(seconds=5)
+    """For every short question. Waits (stop, start, promote, replay) have their own limits below."""
+    stop_timeout: Duration = timedelta(seconds=60)
+    start_timeout: Duration = timedelta(seconds=60)
+    promote_timeout: Duration = timedelta(seconds=60)
+    catch_up_timeout: Duration = timedelta(minutes=10)
+    stall_timeout: Duration = timedelta(seconds=10)
+    """How long a standby may stand still, short of where it must come to, before that is a refusal."""
+    sites: dict[Name, PostgresSite] = Field(min_length=1)
