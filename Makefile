@@ -1,5 +1,6 @@
 .DEFAULT_GOAL := help
 SCENARIO ?= failover
+PYTEST_ARGS ?= -m "not slow"
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
