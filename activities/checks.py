@@ -58,7 +58,7 @@ async def warm_up() -> None:
 
 
 async def run_check(check: Check, *, provider: Provider | None, site: str, heartbeat: Heartbeat) -> CheckResult:
-    """Try `check` until it passed `check.passes` times in a row, or `check.deadline` is over.
+    """Try `check` until it passed `check.passes` times in a row, `check.tries` are used up, or its deadline is over.
 
     Raises:
         PermanentError: the check itself cannot be done (CONFIGURATION, UNSUPPORTED).
@@ -127,7 +127,7 @@ async def _until(
             return CheckResult(name=name, passed=True, tries=tries, seconds=taken, detail=detail)
         heartbeat(f"{name}: try {tries}, {detail}"[:200])
         wait = max(0.001, timing.interval.total_seconds())
-        if time.monotonic() + wait >= deadline:
+        if time.monotonic() + wait >= deadline or tries == timing.tries:
             return CheckResult(name=name, passed=False, tries=tries, seconds=taken, detail=detail)
         await asyncio.sleep(wait)
 

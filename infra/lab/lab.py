@@ -28,7 +28,14 @@ DEFAULT_FOLDER = Path(".seawall/lab")
 Say = Callable[[str], None]
 
 
-def up(folder: Path, *, synchronous: bool = True, workers: bool = True, say: Say) -> LabInfo:
+def up(
+    folder: Path,
+    *,
+    synchronous: bool = True,
+    workers: bool = True,
+    wanted: layout.WantedPorts = layout.WantedPorts(),  # noqa: B008  frozen
+    say: Say,
+) -> LabInfo:
     """Start a lab, or find the one that runs in the folder. It goes on after this process ends.
 
     Raises:
@@ -47,7 +54,7 @@ def up(folder: Path, *, synchronous: bool = True, workers: bool = True, say: Say
             say("Workers are not part of this installation: the lab starts without them.")
             workers = False
         try:
-            return _start(layout.prepare(folder, synchronous=synchronous, workers=workers), say)
+            return _start(layout.prepare(folder, synchronous=synchronous, workers=workers, wanted=wanted), say)
         except BaseException:
             _end(folder)
             raise

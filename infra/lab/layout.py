@@ -9,7 +9,7 @@ import socket
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .info import SITES, LabInfo, SiteInfo, write_env
 from .postgres import LabError, find_binaries, identity
@@ -35,6 +35,22 @@ class Ports:
     def __init__(self) -> None:
         self._given: set[int] = set()
 
+    def want(self, port: int | None, host: str, what: str) -> int:
+        """That port, or a free one when none is named.
+
+        Raises:
+            LabError: it is taken.
+        """
+        if port is None:
+            return self.take(host)
+        if not _is_free(host, port):
+            raise LabError(
+                f"The port {port} on {host}, wanted for {what}, is taken. Stop what uses it (`ss -ltnp` tells), name "
+                "another one, or name none."
+            )
+        self._given.add(port)
+        return port
+
     def take(self, *hosts: str) -> int:
         """A port that nothing uses on any of the hosts.
 
@@ -59,7 +75,14 @@ def _is_free(host: str, port: int) -> bool:
     return True
 
 
-def prepare(folder: Path, *, synchronous: bool, workers: bool) -> LabInfo:
+class WantedPorts(NamedTuple):
+    """Ports that somebody wants to know beforehand; None takes any free one."""
+
+    temporal: int | None = None
+    ui: int | None = None
+
+
+def prepare(folder: Path, *, synchronous: bool, workers: bool, wanted: WantedPorts) -> LabInfo:
     """Make the folders, secrets, ports, environment files and runbooks of a new lab; starts nothing.
 
     Raises:
@@ -70,7 +93,7 @@ def prepare(folder: Path, *, synchronous: bool, workers: bool) -> LabInfo:
     for name in ("state", "logs", "reports", "runbooks", "temporal", "run"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / MARKER).touch()
-    info = _assign(folder, bin_dir, run_as, synchronous=synchronous, workers=workers)
+    info = _assign(folder, bin_dir, run_as, synchronous=synchronous, workers=workers, wanted=wanted)
     tsig = base64.b64encode(secrets.token_bytes(32)).decode()
     keys = {"SEAWALL_LAB_POWER_TOKEN": secrets.token_urlsafe(24), "SEAWALL_LAB_TSIG_SECRET": tsig}
     write_env(info.secrets_file, {**keys, "SEAWALL_SHOP_DB_PASSWORD": secrets.token_urlsafe(18)})
@@ -116,8 +139,12 @@ def _make_removable(folder: Path) -> None:
             path.chmod(0o700)
 
 
-def _assign(folder: Path, bin_dir: Path, run_as: str, *, synchronous: bool, workers: bool) -> LabInfo:
+def _assign(
+    folder: Path, bin_dir: Path, run_as: str, *, synchronous: bool, workers: bool, wanted: WantedPorts
+) -> LabInfo:
     ports = Ports()
+    temporal_port = ports.want(wanted.temporal, LOOPBACK, "Temporal")
+    ui_port = ports.want(wanted.ui, LOOPBACK, "the Temporal Web UI")
     public_port = ports.take(*ADDRESSES.values())
     dns_port, resolver_port, power_port = (ports.take(LOOPBACK) for _ in range(3))
     return LabInfo(
@@ -125,8 +152,8 @@ def _assign(folder: Path, bin_dir: Path, run_as: str, *, synchronous: bool, work
         created=datetime.now(UTC),
         synchronous=synchronous,
         workers=workers,
-        temporal_address=f"{LOOPBACK}:{ports.take(LOOPBACK)}",
-        temporal_ui_url=f"http://{LOOPBACK}:{ports.take(LOOPBACK)}",
+        temporal_address=f"{LOOPBACK}:{temporal_port}",
+        temporal_ui_url=f"http://{LOOPBACK}:{ui_port}",
         dns_host=LOOPBACK,
         dns_port=dns_port,
         dns_zone=ZONE,

@@ -161,7 +161,9 @@ class Proxy:
         with socket.socket() as probe:
             probe.setblocking(False)
             try:
-                await asyncio.wait_for(loop.sock_connect(probe, self.target), 0.2)
+                # Not wait_for: before Python 3.12 it can swallow a cancel, and a cut would wait for ever.
+                async with asyncio.timeout(0.2):
+                    await loop.sock_connect(probe, self.target)
             except ConnectionError:
                 return False
             except TimeoutError:

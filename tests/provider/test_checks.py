@@ -182,3 +182,9 @@ async def test_the_public_check_resolves_as_users_do(app: App, tmp_path: Path, m
         assert "127.0.0.99" in (await tried(named)).detail
         absent = DnsCheck(kind="dns", name=f"absent.{ZONE}", server="127.0.0.1", port=port, **FAST)
         assert not (await tried(absent)).passed
+
+
+async def test_a_check_gives_up_after_its_tries(app: App) -> None:
+    app.status = 503
+    result = await tried(http(app, tries=3, deadline=timedelta(seconds=30)))
+    assert (result.passed, result.tries) == (False, 3)

@@ -1,7 +1,7 @@
 """`seawall lab`: two real sites on this machine, to try everything on."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -12,6 +12,7 @@ app = typer.Typer(help="Two real sites on this machine: start, look, break, repa
 
 FolderOption = Annotated[Path, typer.Option("--folder", help="Where the lab lives.")]
 JsonFlag = Annotated[bool, typer.Option("--json", help="For programs: JSON on standard output.")]
+PortOption = Annotated[Optional[int], typer.Option(help="A port of your choice; a free one otherwise.")]  # noqa: UP045
 LAB = Path(".seawall/lab")
 
 
@@ -20,16 +21,22 @@ def up(
     folder: FolderOption = LAB,
     asynchronous: Annotated[bool, typer.Option("--async", help="Replicate without waiting for the standby.")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Return when it runs.")] = False,
+    temporal_port: Annotated[
+        Optional[int], typer.Option(help="Where Temporal listens; any free port otherwise.")
+    ] = None,  # noqa: UP045
+    ui_port: Annotated[Optional[int], typer.Option(help="Where its Web UI listens.")] = None,  # noqa: UP045
     json_output: JsonFlag = False,
 ) -> None:
     """Start the lab. Without --detach it ends with Ctrl-C."""
     from infra.lab import lab
+    from infra.lab.layout import WantedPorts
     from infra.lab.postgres import LabError
     from workers.cli.session import console, print_json
 
     screen = console(to_stderr=json_output)
     try:
-        info = lab.up(folder, synchronous=not asynchronous, say=screen.print)
+        wanted = WantedPorts(temporal_port, ui_port)
+        info = lab.up(folder, synchronous=not asynchronous, wanted=wanted, say=screen.print)
     except LabError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None

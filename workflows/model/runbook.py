@@ -107,6 +107,8 @@ class CheckTiming(Strict):
 
     interval: Duration = timedelta(seconds=1)
     passes: Annotated[int, Field(ge=1, le=100)] = 1
+    tries: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """At most so many tries; the deadline alone rules when left out."""
     timeout: Duration = timedelta(seconds=5)
     deadline: Duration = timedelta(minutes=2)
 

@@ -55,6 +55,7 @@ def problems(
     """
     found = [*_sites(runbook), *_shape(runbook), *_needs(runbook), *_cycle(runbook), *_durations(runbook, ())]
     found += [*_kinds(runbook, roles or {}), *_approvals(runbook), *_promises(runbook), *_public(runbook)]
+    found += _notices(runbook)
     for name, component in runbook.components.items():
         found += [*_by_site(runbook, name, component), *_checks(runbook, name, component)]
         if capabilities is not None and name in capabilities:
@@ -274,6 +275,11 @@ def _public(runbook: Runbook) -> Iterator[RuleProblem]:
         yield _warn(
             ("public", "url"), f"The URL does not go through the public name {runbook.public.name}.", "Use that name."
         )
+
+
+def _notices(runbook: Runbook) -> Iterator[RuleProblem]:
+    if runbook.notices:
+        yield _warn(("notices",), "This release delivers no notices yet.", "Tell people by other means until it does.")
 
 
 def _review(runbook: Runbook, today: date) -> Iterator[RuleProblem]:
