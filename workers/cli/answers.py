@@ -1,7 +1,7 @@
 """Commands by which people steer a run: approve, reject, retry, skip, abort, pause and their like."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from temporalio.client import Client
 
 RunArgument = Annotated[str, typer.Argument(help="A run's id, or an application's name for its current run.")]
-ByOption = Annotated[Optional[str], typer.Option("--as", help="Who answers.")]  # noqa: UP045
-StepOption = Annotated[Optional[str], typer.Option("--step", help="Which parked step, when several are.")]  # noqa: UP045
+ByOption = Annotated[str | None, typer.Option("--as", help="Who answers.")]
+StepOption = Annotated[str | None, typer.Option("--step", help="Which parked step, when several are.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it stands in the report.")]
 CodeOption = Annotated[
-    Optional[str],  # noqa: UP045
+    str | None,
     typer.Option("--code", help="The code that the request shows; asked of the run when left out."),
 ]
 CommentOption = Annotated[str, typer.Option("--comment", help="It stands in the report.")]

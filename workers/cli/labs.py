@@ -1,7 +1,7 @@
 """`seawall lab`: two real sites on this machine, to try everything on."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,7 +12,7 @@ app = typer.Typer(help="Two real sites on this machine: start, look, break, repa
 
 FolderOption = Annotated[Path, typer.Option("--folder", help="Where the lab lives.")]
 JsonFlag = Annotated[bool, typer.Option("--json", help="For programs: JSON on standard output.")]
-PortOption = Annotated[Optional[int], typer.Option(help="A port of your choice; a free one otherwise.")]  # noqa: UP045
+PortOption = Annotated[int | None, typer.Option(help="A port of your choice; a free one otherwise.")]
 LAB = Path(".seawall/lab")
 
 
@@ -21,10 +21,8 @@ def up(
     folder: FolderOption = LAB,
     asynchronous: Annotated[bool, typer.Option("--async", help="Replicate without waiting for the standby.")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Return when it runs.")] = False,
-    temporal_port: Annotated[
-        Optional[int], typer.Option(help="Where Temporal listens; any free port otherwise.")
-    ] = None,  # noqa: UP045
-    ui_port: Annotated[Optional[int], typer.Option(help="Where its Web UI listens.")] = None,  # noqa: UP045
+    temporal_port: Annotated[int | None, typer.Option(help="Where Temporal listens; any free port otherwise.")] = None,
+    ui_port: Annotated[int | None, typer.Option(help="Where its Web UI listens.")] = None,
     json_output: JsonFlag = False,
 ) -> None:
     """Start the lab. Without --detach it ends with Ctrl-C."""

@@ -9,7 +9,7 @@ input, 3 refused, 4 compensated, 5 parked, 6 recovered degraded.
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -72,7 +72,7 @@ def plan(
 
 @app.command()
 def worker(
-    site: Annotated[Optional[str], typer.Option(help="A site's name, or `control`.")] = None,  # noqa: UP045
+    site: Annotated[str | None, typer.Option(help="A site's name, or `control`.")] = None,
 ) -> None:
     """Run a worker: workflows and bookkeeping for `control`, the verbs of one site otherwise."""
     import asyncio
@@ -102,7 +102,7 @@ def doctor(json_output: JsonFlag = False) -> None:
 def demo(
     scenario: Annotated[str, typer.Option(help="failover, planned, async, compensate or split-brain.")] = "failover",
     yes: Annotated[bool, typer.Option("--yes", help="Approve without asking.")] = False,
-    json_file: Annotated[Optional[Path], typer.Option("--json", help="Write the outcome to this file.")] = None,  # noqa: UP045
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the outcome to this file.")] = None,
     cycles: Annotated[int, typer.Option(min=1, max=1000, help="How many times.")] = 1,
     seed: Annotated[int, typer.Option(help="Varies the moment of the disaster.")] = 0,
 ) -> None:

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -31,10 +31,10 @@ def failover(
     application: Annotated[str, typer.Argument(help="Which application: the name of its runbook.")],
     reason: Annotated[str, typer.Option(help="Why; it stands in the report.")],
     planned: Annotated[bool, typer.Option("--planned", help="Both sites healthy: no loss.")] = False,
-    to: Annotated[Optional[str], typer.Option(help="The site to move to.")] = None,  # noqa: UP045
+    to: Annotated[str | None, typer.Option(help="The site to move to.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end, or until a person is needed.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; start nothing.")] = False,
-    requested_by: Annotated[Optional[str], typer.Option("--as", help="Who asks.")] = None,  # noqa: UP045
+    requested_by: Annotated[str | None, typer.Option("--as", help="Who asks.")] = None,
     json_output: JsonFlag = False,
 ) -> None:
     """Move an application to the other site."""
@@ -157,7 +157,7 @@ def _rendered(found: "Report", form: str) -> str:
 
 
 def runs(
-    application: Annotated[Optional[str], typer.Argument(help="Only of this application.")] = None,  # noqa: UP045
+    application: Annotated[str | None, typer.Argument(help="Only of this application.")] = None,
     json_output: JsonFlag = False,
 ) -> None:
     """Every run, the newest first."""
@@ -188,7 +188,7 @@ def runs(
 
 
 def status(
-    application: Annotated[Optional[str], typer.Argument(help="Only this application.")] = None,  # noqa: UP045
+    application: Annotated[str | None, typer.Argument(help="Only this application.")] = None,
     json_output: JsonFlag = False,
 ) -> None:
     """Where each application is active, under which epoch, and who holds it."""
