@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 
 from activities.providers.postgres.server import command_as
+from workflows.model.failure import Code, PermanentError
 
 from .info import LabInfo, SiteInfo
 
@@ -56,8 +57,11 @@ insert into seawall.epoch values (0, 'lab', clock_timestamp());
 """
 
 
-class LabError(Exception):
+class LabError(PermanentError):
     """The lab cannot do that; the message says why, and what to do next."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Code.CONFIGURATION, message)
 
 
 def find_binaries() -> Path:

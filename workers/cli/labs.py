@@ -28,16 +28,11 @@ def up(
     """Start the lab. Without --detach it ends with Ctrl-C."""
     from infra.lab import lab
     from infra.lab.layout import WantedPorts
-    from infra.lab.postgres import LabError
     from workers.cli.session import console, print_json
 
     screen = console(to_stderr=json_output)
-    try:
-        wanted = WantedPorts(temporal_port, ui_port)
-        info = lab.up(folder, synchronous=not asynchronous, wanted=wanted, say=screen.print)
-    except LabError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
+    wanted = WantedPorts(temporal_port, ui_port)
+    info = lab.up(folder, synchronous=not asynchronous, wanted=wanted, say=screen.print)
     if json_output:
         print_json(info)
     else:

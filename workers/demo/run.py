@@ -56,10 +56,7 @@ def run_demo(name: str, yes: bool, json_file: Path | None, cycles: int, seed: in
 
 
 def _one(scenario: Scenario, yes: bool, jitter: float, screen: Console) -> DemoOutcome:
-    try:
-        info = lab.up(FOLDER, synchronous=scenario.synchronous, say=screen.print)
-    except LabError as error:
-        raise PermanentError(Code.CONFIGURATION, str(error)) from error
+    info = lab.up(FOLDER, synchronous=scenario.synchronous, say=screen.print)
     try:
         report, client = _live(info, scenario, yes, jitter, screen)
         found = outcome(scenario.name, scenario.ends, report, client)
