@@ -45,6 +45,13 @@ class Fence:
         else:
             result = await self._by_device(request, request.fence_device, pulse)
         probe = await provider.probe_write(request.target.site)
+        if probe is Reach.SERVING:
+            # Not unproven but disproved: no person may accept this as a risk, so it must not park as one.
+            raise PermanentError(
+                Code.SOURCE_HEALTHY,
+                f"{request.target.name} at {request.target.site} was fenced and still accepts a write.",
+                "Find out why its fence does not hold; promoting now would make two writers.",
+            )
         proof = _prove(request, result.proof, probe)
         if not proof.proven:
             raise PermanentError(
@@ -69,12 +76,26 @@ class Fence:
 
     @verb(Verb.UNFENCE)
     async def unfence(self, request: StepRequest, pulse: Pulse) -> StepResult:
-        """Let the old site serve again, as it did before."""
+        """Let the old site serve again, as it did before.
+
+        Raises:
+            PermanentError: PRECONDITION_CHANGED when the other site accepts writes: the last place that insists.
+        """
+        await self._insist_on_no_promote(request, pulse)
         if request.mode is Mode.PLANNED:
             return await self._bench.provider(request.target, pulse).unfence(request)
         if request.fence_device is None:
             return StepResult(changed=False, detail="There was no fence device, so nothing was fenced.")
         return await self._bench.device(request.fence_device, pulse).unfence(request)
+
+    async def _insist_on_no_promote(self, request: StepRequest, pulse: Pulse) -> None:
+        target = request.target
+        if await self._bench.provider(target, pulse).probe_write(target.target) is Reach.SERVING:
+            raise PermanentError(
+                Code.PRECONDITION_CHANGED,
+                f"{target.name} at {target.target} accepts writes, so {target.source} must stay fenced.",
+                "Go forward at the new site; going home is a failback of its own.",
+            )
 
 
 def _prove(request: StepRequest, proof: FenceProof | None, probe: Reach) -> FenceProof:

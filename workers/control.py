@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
+from pydantic import BaseModel, ValidationError
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
@@ -26,6 +27,8 @@ from workflows.model.messages import (
 )
 from workflows.model.report import Report
 
+M = TypeVar("M", bound=BaseModel)
+
 RUN_TYPES = ("Failover",)
 _POLL_SECONDS = 0.25
 _TEN_SECONDS = timedelta(seconds=10)
@@ -38,6 +41,21 @@ EXIT_CODES = {
     RunState.RECOVERED_DEGRADED: 6,
 }
 """Exit codes of commands that wait for a run. 2 is bad input, 1 anything that kept the command from its work."""
+
+
+def checked(kind: type[M], **fields: Any) -> M:
+    """What a person typed, as a model.
+
+    Raises:
+        PermanentError: INVALID_INPUT with each field that does not fit, and never what was typed there.
+    """
+    try:
+        return kind(**fields)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors())
+        raise PermanentError(
+            Code.INVALID_INPUT, f"This cannot be asked for: {wrong}.", "Nothing was sent; correct it and ask again."
+        ) from None
 
 
 def new_run_id(operation: str, application: str) -> str:
@@ -152,22 +170,23 @@ async def _closed(client: Client, run: str) -> None:
 
 async def approve(client: Client, run: str, approver: str, code: str, comment: str = "") -> str:
     """Answer a gate with yes; what the run said to it."""
-    return await _update(client, run, "approve", Approval(approver=approver, code=code, comment=comment))
+    return await _update(client, run, "approve", checked(Approval, approver=approver, code=code, comment=comment))
 
 
 async def reject(client: Client, run: str, approver: str, code: str, comment: str = "") -> str:
     """Answer a gate with no."""
-    return await _update(client, run, "reject", Approval(approver=approver, code=code, comment=comment))
+    return await _update(client, run, "reject", checked(Approval, approver=approver, code=code, comment=comment))
 
 
 async def answer(client: Client, run: str, action: str, by: str, step: str | None = None, reason: str = "") -> str:
     """`retry`, `skip`, `accept_degraded`, `abort`, `pause` or `resume`."""
-    return await _update(client, run, action, Answer(by=by, step=step, reason=reason))
+    return await _update(client, run, action, checked(Answer, by=by, step=step, reason=reason))
 
 
 async def accept_risk(client: Client, run: str, by: str, code: str, statement: str) -> str:
     """Accept the risk of two writers, where the fence could not be proved."""
-    return await _update(client, run, "accept_split_brain_risk", RiskAcceptance(by=by, code=code, statement=statement))
+    risk = checked(RiskAcceptance, by=by, code=code, statement=statement)
+    return await _update(client, run, "accept_split_brain_risk", risk)
 
 
 async def free_lease(client: Client, application: str, request: FreeRequest) -> ApplicationState:

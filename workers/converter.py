@@ -48,13 +48,15 @@ def _sentence(error: ValidationError, type_hint: type | None) -> str:
         f"{'.'.join(str(part) for part in problem['loc']) or 'the input'}: {problem['msg']}"
         for problem in error.errors(include_url=False, include_input=False)
     ]
-    return f"This is not a {_name(type_hint)}. " + "; ".join(problems[:5])
+    wanted = _wanted(type_hint)
+    example = getattr(wanted, "example", "")
+    return "; ".join(problems[:5]) + (f". Expected something like {example}" if example else "")
 
 
-def _name(type_hint: Any) -> str:
+def _wanted(type_hint: Any) -> Any:
     """`FailoverRequest` of `FailoverRequest | None`."""
     members = [member for member in typing.get_args(type_hint) or (type_hint,) if member is not type(None)]
-    return getattr(members[0], "__name__", "valid input") if members else "valid input"
+    return members[0] if members else None
 
 
 class ReadablePayloads(CompositePayloadConverter):

@@ -33,7 +33,7 @@ class Failover(RecoveryRun):
     async def run(self, request: FailoverRequest | None = None) -> Report:
         if request is None:
             raise ApplicationError(
-                'Failover wants an input such as {"runbook": "shop", "reason": "region is gone"}. Nothing was started.',
+                f"Failover wants an input such as {FailoverRequest.example}. Nothing was started.",
                 type=Code.INVALID_INPUT,
                 non_retryable=True,
             )
@@ -42,6 +42,7 @@ class Failover(RecoveryRun):
     async def _fail_over(self, request: FailoverRequest) -> None:
         """The procedure, as an operator would say it."""
         runbook = await self.load(request.runbook)
+        self._insist_on_a_requester(request, runbook)
         lease = await self.acquire(runbook)
         self._choose_direction(request, runbook, lease)
         await self._look_around(runbook)
@@ -60,6 +61,16 @@ class Failover(RecoveryRun):
         ledger.requested_by, ledger.reason = request.requested_by, request.reason
         if request.detected_at is not None:
             ledger.mark(detected=request.detected_at)
+
+    def _insist_on_a_requester(self, request: FailoverRequest, runbook: Runbook) -> None:
+        """Where the requester may not approve, an unnamed one would make that rule worth nothing."""
+        rule = runbook.approvals.rule(request.planned)
+        if request.requested_by == "unknown" and not rule.requester_may_approve:
+            raise Refused(
+                Code.INVALID_INPUT,
+                "Whoever asks may not approve here, so the run must know who asks.",
+                'Add your name to the input: "requested_by": "carl".',
+            )
 
     def _choose_direction(self, request: FailoverRequest, runbook: Runbook, lease: Lease) -> None:
         source = lease.active_site

@@ -16,8 +16,9 @@ from temporalio.worker import Worker
 
 from activities.bench import Bench
 from activities.lease import Leases
+from activities.providers.base import Context
 from activities.providers.registry import Registry
-from activities.wire import Pulse, verb
+from activities.wire import Pulse, on_the_wire, verb
 from tests.support.runbooks import loaded, sim_runbook
 from tests.support.sim import World, kinds
 from workers import worker as product
@@ -44,6 +45,7 @@ from workflows.model.verbs import Verb
 async def eventually(condition: Callable[[], Any], seconds: float = 15.0) -> Any:
     """Wait until the condition gives something true; its value. A bounded wait, never a sleep of a guessed length."""
     end = time.monotonic() + seconds
+    pause = 0.02
     while True:
         value = condition()
         if asyncio.iscoroutine(value):
@@ -51,81 +53,145 @@ async def eventually(condition: Callable[[], Any], seconds: float = 15.0) -> Any
         if value:
             return value
         assert time.monotonic() < end, f"not within {seconds} s"
-        await asyncio.sleep(0.03)
+        await asyncio.sleep(pause)
+        # A query costs the worker a task: a test that asks ever faster slows down what it waits for.
+        pause = min(pause * 1.5, 0.25)
+
+
+@dataclass
+class Hall:
+    """What one set of workers serves: many applications, each with a world and a runbook of its own."""
+
+    worlds: dict[str, World] = field(default_factory=dict)
+    runbooks: dict[str, Runbook] = field(default_factory=dict)
+    reports: dict[str, list[Report]] = field(default_factory=dict)
 
 
 class SimBookkeeping:
     """Runbooks from memory, reports to memory; the same activity names as the real ones."""
 
-    def __init__(self, runbook: Runbook) -> None:
-        self.runbook = runbook
-        self.reports: list[Report] = []
+    def __init__(self, hall: Hall) -> None:
+        self._hall = hall
 
     @activity.defn(name="load_runbook")
     async def load_runbook(self, request: LoadRunbookRequest) -> LoadedRunbook:
-        if request.name != self.runbook.application:
-            from activities.wire import on_the_wire
-
-            with on_the_wire():
+        with on_the_wire():
+            runbook = self._hall.runbooks.get(request.name)
+            if runbook is None:
                 raise PermanentError(Code.RUNBOOK_NOT_FOUND, f"There is no runbook {request.name!r}.")
-        return loaded(self.runbook)
+            world = self._hall.worlds[request.name]
+            if "load" in world.held:
+                world.hanging.set()
+                await world.released.wait()
+            return loaded(runbook)
 
     @activity.defn(name="write_report")
     async def write_report(self, request: WriteReportRequest) -> WrittenReport:
-        self.reports.append(request.report)
-        return WrittenReport(files=())
+        with on_the_wire():
+            world = self._hall.worlds.get(request.report.application)
+            if world and "report" in world.held:
+                world.hanging.set()
+                await world.released.wait()
+            if world and "no-report" in world.held:
+                raise PermanentError(Code.CONFIGURATION, "The report folder is gone.")
+            self._hall.reports.setdefault(request.report.application, []).append(request.report)
+            return WrittenReport(files=())
 
 
 class SimVerify:
     """The public check of the simulated world: users reach a site whose application runs over a serving database."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, hall: Hall) -> None:
+        self._hall = hall
 
     @verb(Verb.VERIFY)
-    async def verify(self, request: StepRequest, _pulse: Pulse) -> StepResult:
-        await self.world.strike(Verb.VERIFY, "before")
-        site = self.world.route
-        if ("db", site) in self.world.serving and ("app", site) in self.world.running:
+    async def verify(self, request: StepRequest, pulse: Pulse) -> StepResult:
+        world = self._hall.worlds[request.ref.application]
+        await world.strike(Verb.VERIFY, "before", Context("", Path(), still_mine=pulse.still_mine))
+        site = world.route
+        if ("db", site) in world.serving and ("app", site) in world.running:
             return StepResult(changed=False, detail="users are served")
         raise PermanentError(Code.CHECK_FAILED, f"Users reach {site}, which does not serve.")
 
 
-@dataclass
-class Bed:
-    """One test's world, workers and client."""
+class Crew:
+    """The workers of control and of both sites, shared by all beds of a module: starting them is most of a test."""
 
-    client: Client
-    world: World
-    runbook: Runbook
-    state_dir: Path
-    books: SimBookkeeping = field(init=False)
-    workers: dict[str, Worker] = field(default_factory=dict)
+    def __init__(self, client: Client, state_dir: Path) -> None:
+        self.client = client
+        self.hall = Hall()
+        self._state_dir = state_dir
+        self._workers: dict[str, contextlib.AsyncExitStack] = {}
 
-    def __post_init__(self) -> None:
-        self.books = SimBookkeeping(self.runbook)
+    async def start(self, site: str, **options: Any) -> None:
+        """Start the worker of a site; `options` are the SDK's."""
+        stack = contextlib.AsyncExitStack()
+        await stack.enter_async_context(self._make(site, options))
+        self._workers[site] = stack
 
-    def make_worker(self, site: str) -> Worker:
-        """The worker of a site over the simulated world."""
-        bench = Bench(Registry(kinds(self.world)), site, self.state_dir)
+    async def stop(self, site: str) -> None:
+        """Stop it; what it was doing is cut off."""
+        await self._workers.pop(site).aclose()
+
+    async def stop_all(self) -> None:
+        """End of the module."""
+        await asyncio.gather(*(self.stop(site) for site in [*self._workers]))
+
+    def _make(self, site: str, options: dict[str, Any]) -> Worker:
+        bench = Bench(Registry(kinds(self.hall.worlds)), site, self._state_dir)
         activities = [a for a in product.verb_activities(bench) if _name(a) != Verb.VERIFY.value]
-        activities.append(SimVerify(self.world).verify)
+        activities.append(SimVerify(self.hall).verify)
         control = site == "control"
         if control:
-            leases = Leases(self.client)
-            activities += [
-                self.books.load_runbook,
-                self.books.write_report,
-                leases.acquire_lease,
-                leases.release_lease,
-            ]
+            leases, books = Leases(self.client), SimBookkeeping(self.hall)
+            activities += [books.load_runbook, books.write_report, leases.acquire_lease, leases.release_lease]
         return Worker(
             self.client,
             task_queue=CONTROL_QUEUE if control else site_queue(site),
             workflows=list(product.WORKFLOWS) if control else [],
             activities=activities,
-            workflow_runner=runner(),
+            **{"workflow_runner": runner(), **options},
         )
+
+
+_CREWS: dict[int, Crew] = {}
+
+
+@contextlib.asynccontextmanager
+async def crew(client: Client, state_dir: Path) -> AsyncIterator[Crew]:
+    """The workers that every bed over this client uses for as long as they stand."""
+    made = Crew(client, state_dir)
+    for site in ("control", "primary", "recovery"):
+        await made.start(site)
+    _CREWS[id(client)] = made
+    try:
+        yield made
+    finally:
+        del _CREWS[id(client)]
+        await made.stop_all()
+
+
+@dataclass
+class Bed:
+    """One test's world, runbook and client, over a crew."""
+
+    crew: Crew
+    world: World
+    runbook: Runbook
+
+    @property
+    def client(self) -> Client:
+        return self.crew.client
+
+    @property
+    def reports(self) -> list[Report]:
+        """The reports of this application, in the order in which they were written."""
+        return self.crew.hall.reports.setdefault(self.runbook.application, [])
+
+    @property
+    def books(self) -> "Bed":
+        """Where the reports are."""
+        return self
 
     async def start(self, planned: bool = False, **fields: Any) -> WorkflowHandle[Any, Report]:
         """Start a failover as a person would."""
@@ -177,13 +243,11 @@ def _name(method: Callable[..., Any]) -> str:
 
 
 @contextlib.asynccontextmanager
-async def bed(
-    client: Client, state_dir: Path, world: World | None = None, sites: tuple[str, ...] = (), **changes: Any
-) -> AsyncIterator[Bed]:
-    """A bed whose application has a name of its own, with workers for control and for the sites."""
+async def bed(client: Client, state_dir: Path, world: World | None = None, **changes: Any) -> AsyncIterator[Bed]:
+    """A bed whose application has a name and a world of its own, over the crew that stands, or one made for it."""
     name = f"shop-{uuid.uuid4().hex[:8]}"
-    made = Bed(client, world or World.healthy(), sim_runbook(application=name, **changes), state_dir)
     async with contextlib.AsyncExitStack() as stack:
-        for site in ("control", *(sites or ("primary", "recovery"))):
-            made.workers[site] = await stack.enter_async_context(made.make_worker(site))
+        found = _CREWS.get(id(client)) or await stack.enter_async_context(crew(client, state_dir))
+        made = Bed(found, world or World.healthy(), sim_runbook(application=name, **changes))
+        found.hall.worlds[name], found.hall.runbooks[name] = made.world, made.runbook
         yield made

@@ -11,6 +11,8 @@ from . import sim
 
 def sim_runbook(**changes: Any) -> Runbook:
     """db -> app -> front at two sites; top-level fields can be changed."""
+    settings = {"world": changes.get("application", "shop")}
+    device = {"fence_device": {"kind": "sim.power", "settings": settings}}
     fields: dict[str, Any] = {
         "application": "shop",
         "description": "a simulated shop",
@@ -19,8 +21,8 @@ def sim_runbook(**changes: Any) -> Runbook:
         "tier": "hot",
         "objectives": {"rto": "2m", "rpo": "5s"},
         "sites": {
-            "primary": {"name": "Site A", "fence_device": {"kind": "sim.power"}},
-            "recovery": {"name": "Site B", "fence_device": {"kind": "sim.power"}},
+            "primary": {"name": "Site A", **device},
+            "recovery": {"name": "Site B", **device},
         },
         "components": {
             "db": {"role": "data", "kind": "sim.data", "replication": {"mode": "continuous"}},
@@ -31,12 +33,14 @@ def sim_runbook(**changes: Any) -> Runbook:
         "approvals": {"failover": {"approvers": ["anna", "ben"]}},
         "deadline": "30m",
     }
-    return Runbook.model_validate({**fields, **changes})
+    fields |= changes
+    fields["components"] = {name: {**part, "settings": settings} for name, part in fields["components"].items()}
+    return Runbook.model_validate(fields)
 
 
 def loaded(runbook: Runbook) -> LoadedRunbook:
     """The runbook as the real reader would answer it."""
-    providers = sim.kinds(sim.World())
+    providers = sim.kinds({})
     verbs = {
         name: tuple(sorted(verb.value for verb in providers[part.kind].verbs))
         for name, part in runbook.components.items()

@@ -5,12 +5,16 @@ run over them. Faults strike at the three points where a call can be hit.
 """
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from activities.providers.base import Provider, now
+from temporalio.exceptions import ApplicationError
+
+from activities.providers.base import Context, Provider, now
+from activities.wire import Pulse
 from workflows.model.base import Strict
 from workflows.model.failure import Code, OutcomeUnknownError, PermanentError, TemporaryError
 from workflows.model.messages import StepRequest, StepResult
@@ -35,8 +39,17 @@ class Fault:
     """What goes wrong with a verb, `times` times (-1: always)."""
 
     how: str
-    """`refuse`, `busy`, `lose-reply` (after the effect), `lose-call` (before it), `hang` (before, until released)."""
+    """`refuse`, `busy`, `lose-reply` (after the effect), `lose-call` (before it), `hang` (before, until released);
+    and a worker's death: `die` (before the effect) and `die-after` (after it), which beat no more and never answer,
+    or `freeze` (before it), which wakes up when the world thaws and goes on as if nothing had happened;
+    `unknown` (before it) and `unknown-after`: what the server says when a step's time is over;
+    `blind`: refused for good before it could look; `usurped`: somebody else promoted; `lie`: a fence that holds not."""
     times: int = 1
+    then: "Fault | None" = None
+    """What goes wrong after that."""
+
+
+_WHEN = {"lose-reply": "after", "die-after": "after", "unknown-after": "after", "blind": "look", "lie": "never"}
 
 
 @dataclass
@@ -50,6 +63,8 @@ class World:
     unseen: set[tuple[str, str]] = field(default_factory=set)
     """(observer, site) pairs between which the path is broken."""
     powered_off: set[str] = field(default_factory=set)
+    blacked_out: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+    """What served at a site when its fence device turned it off."""
     running: set[tuple[str, str]] = field(default_factory=set)
     route: str = "primary"
     epochs: dict[str, int] = field(default_factory=dict)
@@ -58,6 +73,11 @@ class World:
     faults: dict[str, Fault] = field(default_factory=dict)
     released: asyncio.Event = field(default_factory=asyncio.Event)
     hanging: asyncio.Event = field(default_factory=asyncio.Event)
+    thawed: asyncio.Event = field(default_factory=asyncio.Event)
+    woken: list[str] = field(default_factory=list)
+    """What became of attempts that woke up late: `acted` or the code of their refusal."""
+    held: set[str] = field(default_factory=set)
+    """Bookkeeping that goes wrong: `load` and `report` wait until released, `no-report` fails for good."""
     writers_seen: set[int] = field(default_factory=lambda: {1})
 
     @classmethod
@@ -74,6 +94,12 @@ class World:
         self.dead.add(site)
         self.serving = {pair for pair in self.serving if pair[1] != site}
         self.running = {pair for pair in self.running if pair[1] != site}
+
+    def power_on(self, site: str) -> None:
+        """A site that only its fence had turned off comes back as it was, writing."""
+        if site in self.blacked_out:
+            self.dead.discard(site)
+            self.serving |= self.blacked_out.pop(site)
 
     def count(self, verb: Verb) -> int:
         """How many effects of a verb there were."""
@@ -101,12 +127,25 @@ class World:
         found = self.done.get(f"{verb}:{request.ref.key}")
         return found.model_copy(update={"changed": False}) if found else None
 
-    async def strike(self, verb: Verb, when: str) -> None:
+    async def strike(self, verb: Verb, when: str, context: Context | None = None) -> None:
         """Let a fault happen, if one is ordered for this verb at this point."""
         fault = self.faults.get(verb.value)
-        if fault is None or fault.times == 0 or (fault.how == "lose-reply") != (when == "after"):
+        while fault is not None and fault.times == 0:
+            fault = fault.then
+        if fault is None or _WHEN.get(fault.how, "before") != when:
             return
         fault.times -= 1
+        if fault.how in ("die", "die-after", "freeze"):
+            assert context is not None
+            await self._vanish(fault.how, context)
+            return
+        if fault.how == "usurped":
+            self.serving.add(("db", "recovery"))
+            raise PermanentError(Code.PRECONDITION_CHANGED, "It is a primary already, and not by this run.")
+        if fault.how == "blind":
+            raise PermanentError(Code.CONFIGURATION, "The secret is not set for this worker.")
+        if fault.how in ("unknown", "unknown-after"):
+            raise ApplicationError("No answer in time.", type=Code.OUTCOME_UNKNOWN, non_retryable=True)
         if fault.how == "refuse":
             code = Code.PROMOTE_REFUSED if verb is Verb.PROMOTE else Code.PRECONDITION_CHANGED
             raise PermanentError(code, f"{verb.value} was refused.")
@@ -118,12 +157,50 @@ class World:
             return
         raise OutcomeUnknownError(f"The reply to {verb.value} was lost.")
 
+    async def _vanish(self, how: str, context: Context) -> None:
+        """To the server a dead worker and a silent one are the same: no beat, no answer."""
+        pulse = getattr(context.still_mine, "__self__", None)
+        assert isinstance(pulse, Pulse), "only an attempt with a pulse can lose it"
+        pulse.beat = lambda: None  # type: ignore[method-assign]
+        self.hanging.set()
+        if how == "freeze":
+            # The SDK cancels an attempt that has run out of time; a frozen one cannot hear it.
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.thawed.wait()
+            await self.thawed.wait()
+        else:
+            await asyncio.Event().wait()
+        try:
+            context.still_mine()
+        except TemporaryError as error:
+            self.woken.append(error.code.value)
+            raise
+        self.woken.append("acted")
 
-class NoSettings(Strict):
-    """The simulated kinds want none."""
+
+class SimSettings(Strict):
+    """Which world, where one set of workers serves many."""
+
+    world: str = ""
 
 
-class SimData(Provider):
+class SimProvider(Provider):
+    """What the simulated kinds share: the world that their settings name."""
+
+    Settings = SimSettings
+    worlds: ClassVar[Mapping[str, World]]
+
+    @property
+    def world(self) -> World:
+        """The world of the component's runbook."""
+        return self.worlds[self.settings.world]
+
+    async def strike(self, verb: Verb, when: str) -> None:
+        """Let a fault happen to this attempt."""
+        await self.world.strike(verb, when, self.context)
+
+
+class SimData(SimProvider):
     """A database."""
 
     kind = "sim.data"
@@ -139,8 +216,6 @@ class SimData(Provider):
             Verb.MEASURE_LOSS,
         }
     )
-    Settings = NoSettings
-    world: ClassVar[World]
 
     def _reach(self, component: str, site: str) -> Reach:
         if (self.context.here, site) in self.world.unseen:
@@ -160,7 +235,7 @@ class SimData(Provider):
         )
 
     async def choose_recovery_point(self, request: StepRequest) -> StepResult:
-        await self.world.strike(Verb.CHOOSE_RECOVERY_POINT, "before")
+        await self.strike(Verb.CHOOSE_RECOVERY_POINT, "before")
         target = request.target
         point = RecoveryPoint(
             component=target.name,
@@ -174,53 +249,57 @@ class SimData(Provider):
     async def fence(self, request: StepRequest) -> StepResult:
         if found := self.world.earlier(Verb.FENCE, request):
             return found
-        await self.world.strike(Verb.FENCE, "before")
+        await self.strike(Verb.FENCE, "before")
         self.context.still_mine()
         pair = (request.target.name, request.target.site)
         self.world.serving.discard(pair)
         result = self.world.did(Verb.FENCE, request, StepResult(proof=_proof(request, "stopped", False)))
-        await self.world.strike(Verb.FENCE, "after")
+        await self.strike(Verb.FENCE, "after")
         return result
 
     async def unfence(self, request: StepRequest) -> StepResult:
         if request.result is None and f"{Verb.FENCE}:{request.ref.key}" not in self.world.done:
             return StepResult(changed=False)
-        await self.world.strike(Verb.UNFENCE, "before")
+        if found := self.world.earlier(Verb.UNFENCE, request):
+            return found
+        await self.strike(Verb.UNFENCE, "before")
+        self.context.still_mine()
         self.world.serving.add((request.target.name, request.target.site))
-        return self.world.did(Verb.UNFENCE, request, StepResult())
+        result = self.world.did(Verb.UNFENCE, request, StepResult())
+        await self.strike(Verb.UNFENCE, "after")
+        return result
 
     async def probe_write(self, site: str) -> Reach:
         return self._reach("db", site)
 
     async def sync_delta(self, request: StepRequest) -> StepResult:
-        await self.world.strike(Verb.SYNC_DELTA, "before")
+        await self.strike(Verb.SYNC_DELTA, "before")
         return StepResult(changed=False)
 
     async def promote(self, request: StepRequest) -> StepResult:
+        await self.strike(Verb.PROMOTE, "look")
         if found := self.world.earlier(Verb.PROMOTE, request):
             return found
-        await self.world.strike(Verb.PROMOTE, "before")
+        await self.strike(Verb.PROMOTE, "before")
         self.context.still_mine()
         pair = (request.target.name, request.target.site)
         self.world.standby.discard(pair)
         self.world.serving.add(pair)
         result = self.world.did(Verb.PROMOTE, request, StepResult())
-        await self.world.strike(Verb.PROMOTE, "after")
+        await self.strike(Verb.PROMOTE, "after")
         return result
 
     async def measure_loss(self, request: StepRequest) -> StepResult:
-        await self.world.strike(Verb.MEASURE_LOSS, "before")
+        await self.strike(Verb.MEASURE_LOSS, "before")
         return StepResult(changed=False, loss=Loss(seconds=0.0, bytes=0, transactions=0, method="simulated"))
 
 
-class SimCompute(Provider):
+class SimCompute(SimProvider):
     """An application server."""
 
     kind = "sim.compute"
     role = Role.COMPUTE
     verbs = frozenset({Verb.OBSERVE, Verb.START_INSTANCES, Verb.STOP_INSTANCES})
-    Settings = NoSettings
-    world: ClassVar[World]
 
     async def observe(self, component: str, site: str, observer: str) -> Observation:
         running = (component, site) in self.world.running
@@ -235,29 +314,31 @@ class SimCompute(Provider):
     async def start_instances(self, request: StepRequest) -> StepResult:
         if found := self.world.earlier(Verb.START_INSTANCES, request):
             return found
-        await self.world.strike(Verb.START_INSTANCES, "before")
+        await self.strike(Verb.START_INSTANCES, "before")
+        self.context.still_mine()
         self.world.running.add((request.target.name, request.target.site))
         result = self.world.did(Verb.START_INSTANCES, request, StepResult(before={"running": False}))
-        await self.world.strike(Verb.START_INSTANCES, "after")
+        await self.strike(Verb.START_INSTANCES, "after")
         return result
 
     async def stop_instances(self, request: StepRequest) -> StepResult:
         pair = (request.target.name, request.target.site)
         if pair not in self.world.running:
             return StepResult(changed=False)
-        await self.world.strike(Verb.STOP_INSTANCES, "before")
+        await self.strike(Verb.STOP_INSTANCES, "before")
+        self.context.still_mine()
         self.world.running.discard(pair)
-        return self.world.did(Verb.STOP_INSTANCES, request, StepResult())
+        result = self.world.did(Verb.STOP_INSTANCES, request, StepResult())
+        await self.strike(Verb.STOP_INSTANCES, "after")
+        return result
 
 
-class SimTraffic(Provider):
+class SimTraffic(SimProvider):
     """A public name."""
 
     kind = "sim.traffic"
     role = Role.TRAFFIC
     verbs = frozenset({Verb.OBSERVE, Verb.FLIP_DNS, Verb.RESTORE_DNS})
-    Settings = NoSettings
-    world: ClassVar[World]
 
     async def observe(self, component: str, site: str, observer: str) -> Observation:
         here = self.world.route == site
@@ -273,45 +354,62 @@ class SimTraffic(Provider):
     async def flip_dns(self, request: StepRequest) -> StepResult:
         if found := self.world.earlier(Verb.FLIP_DNS, request):
             return found
-        await self.world.strike(Verb.FLIP_DNS, "before")
+        await self.strike(Verb.FLIP_DNS, "before")
+        self.context.still_mine()
         before = self.world.route
         self.world.route = request.target.target
         result = self.world.did(Verb.FLIP_DNS, request, StepResult(before={"route": before}))
-        await self.world.strike(Verb.FLIP_DNS, "after")
+        await self.strike(Verb.FLIP_DNS, "after")
         return result
 
     async def restore_dns(self, request: StepRequest) -> StepResult:
-        if request.result is None:
+        flip = self.world.done.get(f"{Verb.FLIP_DNS}:{request.ref.key}")
+        if flip is None:
             return StepResult(changed=False)
-        self.world.route = request.result.before["route"]
-        return self.world.did(Verb.RESTORE_DNS, request, StepResult())
+        if found := self.world.earlier(Verb.RESTORE_DNS, request):
+            return found
+        await self.strike(Verb.RESTORE_DNS, "before")
+        self.context.still_mine()
+        self.world.route = flip.before["route"]
+        result = self.world.did(Verb.RESTORE_DNS, request, StepResult())
+        await self.strike(Verb.RESTORE_DNS, "after")
+        return result
 
 
-class SimPower(Provider):
+class SimPower(SimProvider):
     """A power controller."""
 
     kind = "sim.power"
     role = None
     verbs = frozenset({Verb.FENCE, Verb.UNFENCE})
-    Settings = NoSettings
-    world: ClassVar[World]
 
     async def fence(self, request: StepRequest) -> StepResult:
         if found := self.world.earlier(Verb.FENCE, request):
             return found
-        await self.world.strike(Verb.FENCE, "before")
-        self.world.kill(request.target.site)
-        self.world.powered_off.add(request.target.site)
+        await self.strike(Verb.FENCE, "before")
+        self.context.still_mine()
+        served = {pair for pair in self.world.serving if pair[1] == request.target.site}
+        if request.target.site not in self.world.dead or served:
+            self.world.blacked_out[request.target.site] = served
+        lie = self.world.faults.get(Verb.FENCE.value, Fault("none")).how == "lie"
+        if not lie:
+            self.world.kill(request.target.site)
+            self.world.powered_off.add(request.target.site)
         proof = _proof(request, "powered off by its controller", True)
         result = self.world.did(Verb.FENCE, request, StepResult(before={"power": "on"}, proof=proof))
-        await self.world.strike(Verb.FENCE, "after")
+        await self.strike(Verb.FENCE, "after")
         return result
 
     async def unfence(self, request: StepRequest) -> StepResult:
         if request.target.site not in self.world.powered_off:
             return StepResult(changed=False)
+        await self.strike(Verb.UNFENCE, "before")
+        self.context.still_mine()
         self.world.powered_off.discard(request.target.site)
-        return self.world.did(Verb.UNFENCE, request, StepResult())
+        self.world.power_on(request.target.site)
+        result = self.world.did(Verb.UNFENCE, request, StepResult())
+        await self.strike(Verb.UNFENCE, "after")
+        return result
 
 
 def _proof(request: StepRequest, method: str, independent: bool) -> FenceProof:
@@ -328,9 +426,9 @@ def _proof(request: StepRequest, method: str, independent: bool) -> FenceProof:
     )
 
 
-def kinds(world: World) -> Mapping[str, type[Provider]]:
-    """The simulated kinds, bound to one world."""
+def kinds(worlds: Mapping[str, World]) -> Mapping[str, type[Provider]]:
+    """The simulated kinds, bound to worlds by name."""
     return {
-        parent.kind: type(parent.__name__, (parent,), {"world": world})
+        parent.kind: type(parent.__name__, (parent,), {"worlds": worlds})
         for parent in (SimData, SimCompute, SimTraffic, SimPower)
     }

@@ -109,7 +109,7 @@ def release(
         from workers import control
         from workflows.model.messages import FreeRequest
 
-        request = FreeRequest(by=by or me(), epoch=epoch, active_site=active_site, reason=reason)
+        request = control.checked(FreeRequest, by=by or me(), epoch=epoch, active_site=active_site, reason=reason)
         await control.free_lease(client, application, request)
         return f"The lease of {application} is free. It is recorded as active at {active_site}, and unprotected."
 

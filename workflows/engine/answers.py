@@ -125,7 +125,7 @@ class Answering:
         '{"by": "anna", "code": "the risk code shown", "statement": "in your own words: what is not proved, and why"}',
     )
     async def accept_split_brain_risk(self, risk: RiskAcceptance) -> str:
-        step = self._parked_step("accept_split_brain_risk", Answer())
+        step = self._parked_step("accept_split_brain_risk", Answer(step=self._step_of(risk)))
         assert self.executor is not None
         self.ledger.note("accept_split_brain_risk", risk.by, workflow.now(), step, risk.statement)
         self.executor.answer(step, "accept_split_brain_risk", risk)
@@ -133,12 +133,12 @@ class Answering:
 
     @accept_split_brain_risk.validator
     def _check_risk(self, risk: RiskAcceptance) -> None:
-        step = self._parked_step("accept_split_brain_risk", Answer())
+        step = self._parked_step("accept_split_brain_risk", Answer(step=self._step_of(risk)))
         runbook = self.runbook
         expected = self.ledger.parked[step].risk_code
         approvers = runbook.approvals.failover.approvers
         if risk.code.upper() != expected:
-            raise rejected(f"The risk code is {expected}. Read what could not be proved, then answer with that code.")
+            raise rejected("This is not the risk code. Read what could not be proved; the code stands beside it.")
         if risk.by not in approvers:
             raise rejected(f"{risk.by} is not an approver of this runbook. Ask one of: {', '.join(approvers)}.")
 
@@ -150,7 +150,8 @@ class Answering:
 
     @pause.validator
     def _check_pause(self, answer: Answer | None = None) -> None:
-        if self.executor is None or self.executor.paused or self.saga is not None:
+        executor = self.executor
+        if executor is None or executor.paused or executor.stop is not None or self.ledger.state.ended:
             raise rejected("There is nothing to pause: no steps are being started now.")
 
     @workflow.update(name="resume", description="Go on after a pause.")
@@ -205,6 +206,12 @@ class Answering:
         if action not in parked[step].actions:
             raise rejected(f"{step} cannot be answered with {action}. Safe now: {', '.join(parked[step].actions)}.")
         return step
+
+    def _step_of(self, risk: RiskAcceptance) -> str | None:
+        """The parked step that shows the risk's code: with two unproven fences the code tells which one is meant."""
+        asking = [step for step, parked in self.ledger.parked.items() if parked.risk_code]
+        matching = [step for step in asking if self.ledger.parked[step].risk_code == risk.code.upper()]
+        return next(iter(matching or asking), None)
 
     def _check_answer(self, action: str, answer: Answer) -> None:
         self._parked_step(action, answer)

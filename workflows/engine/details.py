@@ -3,12 +3,14 @@
 The panel is about 550 by 400 pixels and takes presentational attributes only (no style, no script). All of it stands in
 one `<div>` whose end tag is followed by a newline, with no blank line inside: only then does the Web UI leave it alone.
 Otherwise it reads Markdown in every value, doubles the escaping, and curls the quotes of the JSON that is to be pasted.
+The panel's style sheet shows each newline between blocks as an empty line, so they stand only where air is wanted. It
+takes all padding from cells: narrow empty cells and rows keep things apart.
 """
 
 import json
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html import escape
 
 from workflows.model.base import in_words
@@ -18,6 +20,7 @@ from workflows.model.plan import Phase
 MOST_BYTES = 20_000
 _FINISHED = (StepState.DONE, StepState.SKIPPED, StepState.UNDONE)
 _FOLD_FROM = 12
+_GAP = '<tr><td height="4"></td></tr>'
 _MOST_PARKED = 4
 # Control characters, and those that make a text read in another order than it is written.
 _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -116,7 +119,7 @@ def details_html(view: ProgressView) -> str:
         block = _panel(view, most_steps, most_text)
         if len(block.encode()) < MOST_BYTES:
             return block
-    short = f"<h4>{_safe(headline(view), 200)}</h4>\n<p>Too much to show here: ask the query <code>progress</code>.</p>"
+    short = f"<h4>{_safe(headline(view), 200)}</h4><p>Too much to show here: ask the query <code>progress</code>.</p>"
     return _block(short)
 
 
@@ -135,22 +138,29 @@ def _panel(view: ProgressView, most_steps: int, most_text: int) -> str:
         parts.append(
             f"<p>{len(view.parked) - _MOST_PARKED} more steps are parked: see the query <code>progress</code>.</p>"
         )
-    parts.append(_steps(view, most_steps, most_text))
+    parts.append("\n" + _steps(view, most_steps, most_text))
     parts.append(_ways_out(view))
-    return _block("\n".join(part for part in parts if part))
+    return _block("".join(parts))
 
 
 def _progress(view: ProgressView) -> str:
     done = sum(step.state in _FINISHED for step in view.steps)
-    elapsed = max((view.now - view.declared).total_seconds(), 0.0)
-    promised = f" of {in_words(view.rto_seconds)} promised (RTO)" if view.rto_seconds else ""
     bar = f'<progress value="{done}" max="{len(view.steps)}"></progress> ' if view.steps else ""
     count = f"{done} of {len(view.steps)} steps, " if view.steps else ""
     epoch = f", epoch {view.epoch}" if view.epoch is not None else ""
-    return (
-        f"<p>{bar}{count}{in_words(elapsed)}{promised} as of {clock(view.now)} UTC. "
-        f"<b>{_safe(view.state.value)}</b>{epoch}. Press R for news.</p>"
-    )
+    news = "" if view.state.ended else " Press R for news."
+    return f"<p>{bar}<b>{_safe(view.state.value)}</b>{epoch}. {count}{_time(view)}.{news}</p>"
+
+
+def _time(view: ProgressView) -> str:
+    """How long an ended run took. Of an open one only moments, since the panel stands still while people think."""
+    if view.state.ended:
+        promised = f" of {in_words(view.rto_seconds)} promised (RTO)" if view.rto_seconds else ""
+        return f"{in_words(max((view.now - view.declared).total_seconds(), 0.0))}{promised}"
+    since = f"declared at {clock(view.declared)}"
+    if view.rto_seconds:
+        since += f", promised (RTO) by {clock(view.declared + timedelta(seconds=view.rto_seconds))}"
+    return f"{since}, as of {clock(view.now)} UTC"
 
 
 def _gate(view: ProgressView, gate: GateView, most: int) -> str:
@@ -160,11 +170,12 @@ def _gate(view: ProgressView, gate: GateView, most: int) -> str:
         who += f" ({_names(gate.approved_by)})"
     until = f"{clock(gate.expires)} UTC; unanswered it means: {gate.on_silence}"
     rows += _row("<b>Approvers</b>", _safe(who, 300)) + _row("<b>Until</b>", _safe(until, 100))
-    return "\n".join(
+    return "".join(
         (
+            "\n",
             _banner(f"⏳ {_safe(gate.question, 400)}", "#fdf0cf"),
             f'<table width="100%">{rows}</table>',
-            "<p><b>How to answer:</b> More Actions, Send an Update, choose the name, paste the input (with your own "
+            "\n<p><b>How to answer:</b> More Actions, Send an Update, choose the name, paste the input (with your own "
             "name as approver), Submit.</p>",
             f"<table>{_answer('approve', view)}{_answer('reject', view)}</table>",
         )
@@ -175,10 +186,11 @@ def _parked(view: ProgressView, parked: ParkedStep, most: int) -> str:
     standing = " ".join(parked.standing) or "Nothing was recorded."
     answers = "".join(_answer(action, view, parked) for action in parked.actions[:8])
     why = f"{parked.step} is parked since {clock(parked.since)} UTC. {parked.code}: {parked.reason}"
-    return "\n".join(
+    return "".join(
         (
+            "\n",
             _banner(f"❌ {_safe(why, max(most * 2, 200))}", "#fbdcd9"),
-            f"<p><b>Stands now:</b> {_safe(standing, max(most * 2, 200))}</p>",
+            f"<p><b>Stands now:</b> {_safe(standing, max(most * 2, 200))}</p>\n",
             "<p><b>Safe next actions:</b> More Actions, Send an Update, choose the name, paste the input, Submit.</p>",
             f"<table>{answers}</table>",
         )
@@ -222,7 +234,7 @@ def _steps(view: ProgressView, most: int, most_text: int) -> str:
 
 
 def _table(steps: Iterable[StepRecord], most_text: int) -> str:
-    rows = "\n".join(_step(step, most_text) for step in steps)
+    rows = _GAP.join(_step(step, most_text) for step in steps)
     return f'<table width="100%">{rows}</table>' if rows else ""
 
 
@@ -231,12 +243,12 @@ def _step(step: StepRecord, most_text: int) -> str:
     label = f"\u00a0{mark} {word}"
     pivot = "🔒 <b>point of no return</b>: " if step.phase == Phase.PIVOT.value else ""
     said = _safe(": ".join(part for part in (step.code, step.detail) if part), most_text) if most_text else ""
-    below = f"<br>{said}" if said else ""
+    below = f'<br><font color="#6b7280">{said}</font>' if said else ""
     where = "" if step.site and step.site in step.words else f" ({_safe(step.site, 40)})"
     return (
-        f'<tr><td width="105" height="26" bgcolor="{colour}">{_dark(label)}</td>'
+        f'<tr><td width="105" height="26" bgcolor="{colour}">{_dark(label)}</td><td width="8"></td>'
         f"<td>{pivot}{_safe(step.words, 60)}{where}{below}</td>"
-        f'<td width="120">{_when(step)}</td></tr>'
+        f'<td width="120">\u00a0{_when(step)}</td></tr>'
     )
 
 
@@ -251,7 +263,7 @@ def _when(step: StepRecord) -> str:
 
 def _ways_out(view: ProgressView) -> str:
     if view.state.ended:
-        return "<p>The report is the result of this run.</p>"
+        return "<p>The report is the result of this run: see the tab Timeline.</p>"
     passed = any(step.phase == Phase.PIVOT.value and step.state is StepState.DONE for step in view.steps)
     undoing = view.state is RunState.COMPENSATING
     names = ["resume" if view.state is RunState.PAUSED else "pause", *([] if passed else ["abort"])]
@@ -259,7 +271,7 @@ def _ways_out(view: ProgressView) -> str:
     fold = f"<details><summary>{' or '.join(names).capitalize()}</summary><table>{rows}</table></details>"
     now = " It is passed now: the run only goes forward." if passed else ""
     return (
-        f"<hr>\n<p><b>Cancel</b> = settle and roll back (before the point of no return).{now} "
+        f"<hr><p><b>Cancel</b> = settle and roll back (before the point of no return).{now} "
         f"<b>Terminate</b> = stop dead, nothing is undone.</p>{'' if undoing else fold}"
     )
 

@@ -8,21 +8,23 @@
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from temporalio import workflow
 
 from workflows.model.failure import Code
-from workflows.model.messages import Answer, ParkedStep, RiskAcceptance, StepResult, StepState
+from workflows.model.messages import Answer, RiskAcceptance, StepResult, StepState
 from workflows.model.plan import Phase, Plan, Step
 from workflows.model.runbook import Silence
 from workflows.model.verbs import Verb
 from workflows.planning.graph import dependants
 
-from .gate import Gate, code_for
+from .gate import Gate
 from .ledger import Ledger
-from .outcome import Done, Failed, Outcome, Unknown
+from .outcome import Done, Failed, Outcome, Unknown, settles
+from .parking import park
 
 Call = Callable[[Step], Awaitable[Outcome]]
 """Performs a step's verb once, through to a definite outcome or to its time-out."""
@@ -48,6 +50,10 @@ class Executor:
         self._changed = changed
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._answers: dict[str, tuple[str, Answer | RiskAcceptance]] = {}
+        self._open: dict[str, Failed | Unknown] = {}
+        """How each parked step came out."""
+        self._doubted: set[str] = set()
+        """Steps that came out unknown once: only a failure that looked first settles them."""
         self.accepted_risk: dict[str, RiskAcceptance] = {}
         self.stop: Stop | None = None
         self.paused = False
@@ -115,18 +121,29 @@ class Executor:
 
     async def _perform(self, step: Step) -> None:
         self._ledger.update(step.id, state=StepState.RUNNING, started=workflow.now())
-        self._changed()
+        self._show()
         while True:
-            outcome = await self._call(step)
+            outcome = self._doubting(step, await self._call(step))
             if isinstance(outcome, Done):
+                self._unpark(step)
                 self._ledger.done(step, outcome.result, workflow.now())
                 if step.phase is Phase.PIVOT:
                     self._ledger.mark(pivot=workflow.now())
-                self._changed()
+                self._show()
                 return
             self._record(step, outcome)
             if not await self._handle(step, outcome):
+                self._unpark(step)
                 return
+
+    def _doubting(self, step: Step, outcome: Outcome) -> Outcome:
+        """A promote that failed in its last attempt may have been accepted in an earlier one. Undoing on the word of
+        the last would let the old site serve beside the new one."""
+        if step.phase is Phase.PIVOT and isinstance(outcome, Failed) and not settles(outcome, step.id in self._doubted):
+            outcome = Unknown(outcome.reason, outcome.attempt)
+        if isinstance(outcome, Unknown):
+            self._doubted.add(step.id)
+        return outcome
 
     def _record(self, step: Step, outcome: Failed | Unknown) -> None:
         unknown = isinstance(outcome, Unknown)
@@ -138,7 +155,7 @@ class Executor:
             detail=outcome.reason,
             code=Code.OUTCOME_UNKNOWN if isinstance(outcome, Unknown) else outcome.code,
         )
-        self._changed()
+        self._show()
 
     async def _handle(self, step: Step, outcome: Failed | Unknown) -> bool:
         """Decide on a step that did not succeed. True: take it again."""
@@ -152,7 +169,7 @@ class Executor:
                 self.request_stop(outcome.code, f"{step.words}: {outcome.reason}")
                 return False
         if self.stop is not None:
-            return await self._settle(step)
+            return await self._settle(step, outcome)
         return await self._parked(step, outcome)
 
     def _may_park(self, outcome: Failed) -> bool:
@@ -161,22 +178,40 @@ class Executor:
             return False
         return self.past_pivot or outcome.code == Code.FENCE_UNPROVEN
 
-    async def _settle(self, step: Step) -> bool:
-        """The run is stopping and this effect is unknown: ask again, which looks first, until it is known."""
-        await workflow.sleep(_SETTLE_PAUSE, summary=f"{step.id}: ask again")
+    async def _settle(self, step: Step, outcome: Failed | Unknown) -> bool:
+        """The run is stopping and this effect is unknown: ask again, which looks first, until it is known.
+
+        It is shown as parked meanwhile: where nobody can look any more, only a person can end the asking.
+        """
+        self._open[step.id] = outcome
+        self._show()
+        with contextlib.suppress(TimeoutError):
+            await workflow.wait_condition(
+                lambda: step.id in self._answers, timeout=_SETTLE_PAUSE, timeout_summary=f"{step.id}: ask again"
+            )
+        action, answer = self._answers.pop(step.id, ("retry", Answer()))
+        if action == "skip":
+            self._ledger.left.add(step.id)
+            detail = f"Left unknown by {answer.by}{f': {answer.reason}' if isinstance(answer, Answer) else ''}."
+            self._ledger.update(step.id, state=StepState.SKIPPED, ended=workflow.now(), detail=detail)
+            return False
         self._ledger.update(step.id, state=StepState.RUNNING, ended=None)
+        self._changed()
         return True
 
     async def _parked(self, step: Step, outcome: Failed | Unknown) -> bool:
         """Wait for a person's answer. True: take the step again."""
-        self._ledger.parked[step.id] = self._park(step, outcome)
-        self._changed()
+        self._open[step.id] = outcome
+        self._show()
         await workflow.wait_condition(
             lambda: step.id in self._answers or self.stop is not None,
             timeout_summary=f"{step.id}: parked",
         )
-        del self._ledger.parked[step.id]
         action, answer = self._answers.pop(step.id, ("abort", Answer()))
+        if self.stop is not None:
+            # No answer that was given to the run as it was starts anything in a run that is being stopped.
+            action, answer = "abort", Answer()
+        self._unpark(step)
         if action == "retry" or (action == "abort" and isinstance(outcome, Unknown)):
             self._ledger.update(step.id, state=StepState.RUNNING, ended=None, detail="")
             self._changed()
@@ -200,6 +235,8 @@ class Executor:
 
     def _skip(self, step: Step, answer: Answer, also_dependants: bool) -> None:
         self.degraded = True
+        if self._ledger.records[step.id].state is StepState.UNKNOWN:
+            self._ledger.left.add(step.id)
         detail = f"Skipped by {answer.by}{f': {answer.reason}' if answer.reason else ''}."
         self._ledger.update(step.id, state=StepState.SKIPPED, ended=workflow.now(), detail=detail)
         if also_dependants:
@@ -207,25 +244,24 @@ class Executor:
                 if self._ledger.records[step_id].state is StepState.PENDING:
                     self._ledger.update(step_id, state=StepState.SKIPPED, detail=f"Given up with {step.id}.")
 
-    def _park(self, step: Step, outcome: Failed | Unknown) -> ParkedStep:
-        unproven = isinstance(outcome, Failed) and outcome.code == Code.FENCE_UNPROVEN
-        actions = ["retry"]
-        if unproven:
-            actions.append("accept_split_brain_risk")
-        if not self.past_pivot:
-            actions.append("abort")
-        elif step.phase is Phase.FORWARD:
-            actions += ["skip", "accept_degraded"]
-        plan = self._plan
-        return ParkedStep(
-            step=step.id,
-            code=Code.OUTCOME_UNKNOWN if isinstance(outcome, Unknown) else outcome.code,
-            reason=outcome.reason,
-            standing=self._ledger.standing(),
-            actions=tuple(actions),
-            risk_code=code_for(self._ledger.run_id, f"{step.id}/risk", plan.hash) if unproven else "",
-            since=workflow.now(),
-        )
+    def _show(self) -> None:
+        """Show what is new; what is parked too, since a promote that is asked for changes which answers are safe."""
+        for step_id, outcome in self._open.items():
+            earlier = self._ledger.parked.get(step_id)
+            self._ledger.parked[step_id] = park(
+                self._plan.step(step_id),
+                outcome,
+                self._ledger,
+                earlier.since if earlier else workflow.now(),
+                past_pivot=self.past_pivot,
+                stopping=self.stop is not None,
+            )
+        self._changed()
+
+    def _unpark(self, step: Step) -> None:
+        self._open.pop(step.id, None)
+        self._answers.pop(step.id, None)
+        self._ledger.parked.pop(step.id, None)
 
     # --- People ---
 

@@ -35,16 +35,33 @@ def _expected_loss(ledger: Ledger, runbook: Runbook) -> list[str]:
             lines.append(f"{name}: not known yet")
             continue
         loss = point.expected_loss
-        size = "" if loss.bytes is None else f", {loss.bytes:,} bytes"
+        size = "" if not loss.bytes else f", {loss.bytes:,} bytes"
+        amount = "nothing that was acknowledged" if loss.seconds == 0 else f"{in_words(loss.seconds)}{size}"
         promised = runbook.objectives.rpo.total_seconds()
         over = " MORE THAN THE RPO" if loss.seconds is not None and loss.seconds > promised else ""
-        lines.append(f"{name}: {in_words(loss.seconds)}{size} (RPO {in_words(promised)}){over}")
+        lines.append(f"{name}: {amount} (RPO {in_words(promised)}){over}")
     return lines
 
 
+_REACH_WORDS = {
+    Reach.SERVING: "serves",
+    Reach.STANDBY: "answers, and does not serve",
+    Reach.REFUSED: "refuses connections: its process is gone",
+    Reach.SILENT: "gives no answer",
+    Reach.UNKNOWN: "could not be asked",
+}
+
+
 def _old_site(ledger: Ledger) -> list[str]:
-    looks = [look for look in ledger.observations if look.site == ledger.source]
-    return [f"{look.component} is {look.reach.value}, says the worker of {look.observer}" for look in looks]
+    """One line for each thing that was seen, with all who saw it."""
+    seen: dict[tuple[str, Reach], list[str]] = {}
+    for look in ledger.observations:
+        if look.site == ledger.source:
+            seen.setdefault((look.component, look.reach), []).append(look.observer)
+    return [
+        f"{component} {_REACH_WORDS[reach]} (seen by {', '.join(observers)})"
+        for (component, reach), observers in seen.items()
+    ]
 
 
 def _touched(ledger: Ledger) -> str:

@@ -67,8 +67,8 @@ class Gate:
         """Why this answer cannot be taken, as a sentence with the next step; None when it can."""
         if answer.code.upper() != self.code:
             return (
-                f"The code {answer.code} does not belong to this request; it shows {self.code}. "
-                "Read the request again: the run or its plan is not the one that you saw."
+                f"The code {answer.code} does not belong to this request: the run or its plan is not the one that you "
+                "saw. Read the request again; it shows its code."
             )
         if answer.approver not in self.rule.approvers:
             return (

@@ -34,6 +34,8 @@ class Ledger:
         self.approvals: list[ApprovalRecord] = []
         self.actions: list[OperatorAction] = []
         self.parked: dict[str, ParkedStep] = {}
+        self.left: set[str] = set()
+        """Steps whose effect stands, or may, because a person said to leave it so."""
         self.gate: Gate | None = None
         self.state = RunState.STARTING
         self.end_code = ""
@@ -120,6 +122,17 @@ class Ledger:
                 yield step.words
             elif record.state in (StepState.UNKNOWN, StepState.UNDO_FAILED):
                 yield f"{step.words} (may stand: {record.state.value})"
+            elif step.id in self.left:
+                yield f"{step.words} (may stand: left by a person)"
+
+    def touched_the_world(self) -> bool:
+        """Whether any effect was attempted, even if nothing of it stands now."""
+        return self.plan is not None and any(self._touched(step) for step in self.plan.steps)
+
+    def _touched(self, step: Step) -> bool:
+        result = self.results.get(step.id)
+        started = self.records[step.id].started is not None
+        return step.verb.mutates and started and (result is None or result.changed)
 
     # --- The clock, the people ---
 

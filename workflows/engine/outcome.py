@@ -27,7 +27,8 @@ class Failed:
     code: str
     reason: str
     next_step: str = ""
-    attempt: int = 1
+    attempt: int = 0
+    """Of the activity, from 1; 0 when it was not told."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,18 @@ class Unknown:
 
 Outcome = Done | Failed | Unknown
 
+_AFTER_LOOKING = frozenset({Code.PROMOTE_REFUSED, Code.PRECONDITION_CHANGED, Code.STALE_EPOCH, Code.TARGET_UNFIT})
+"""What a provider can only say once it has read what stands, the effect of every earlier attempt included."""
+
+
+def settles(outcome: Failed, earlier_unknown: bool) -> bool:
+    """Whether this failure also speaks for the attempts before it.
+
+    A failure is definite for its own attempt only: "unreachable" in the second says nothing of a first whose reply
+    was lost.
+    """
+    return outcome.code in _AFTER_LOOKING or (outcome.attempt == 1 and not earlier_unknown)
+
 
 def classify(verb: Verb, error: ActivityError) -> Failed | Unknown:
     """Turn the failure of an activity into what is known of its effect."""
@@ -50,7 +63,8 @@ def classify(verb: Verb, error: ActivityError) -> Failed | Unknown:
             return Unknown(cause.message, attempt)
         return Failed(cause.type or Code.INTERNAL, cause.message, next_step, attempt)
     if isinstance(cause, CancelledError):
-        return Failed(Code.CANCELLED, "It was stopped before it was done.")
+        reason = "It was stopped before it was done."
+        return Unknown(reason) if verb.mutates else Failed(Code.CANCELLED, reason)
     if isinstance(cause, TimeoutError):
         reason = f"No answer in time from the worker that does {verb.value} ({_which(cause)})."
         return Unknown(reason) if verb.mutates else Failed(Code.UNREACHABLE, reason, "See that the worker runs.")
@@ -61,8 +75,8 @@ def _details(cause: ApplicationError) -> tuple[str, int]:
     """The next step and the attempt number that `activities.wire` puts beside the sentence."""
     if cause.details and isinstance(cause.details[0], dict):
         details = cause.details[0]
-        return str(details.get("next_step", "")), int(details.get("attempt", 1))
-    return "", 1
+        return str(details.get("next_step", "")), int(details.get("attempt", 0))
+    return "", 0
 
 
 def _which(cause: TimeoutError) -> str:

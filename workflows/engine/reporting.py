@@ -141,6 +141,9 @@ def _summary(ledger: Ledger, times: Times, loss: Loss) -> str:
                 f"{where}: recovered{degraded} in {in_words(times.from_declared)} from declared; "
                 f"lost: {lost}, {in_words(loss.seconds)} of data."
             )
+        case RunState.COMPENSATED if standing := ledger.standing():
+            left = "; ".join(standing)
+            return f"{where}: not done; undone but for what a person left standing: {left}. {ledger.end_reason}"
         case RunState.COMPENSATED:
             return f"{where}: not done, and everything that was begun is undone. {ledger.end_reason}"
         case RunState.REFUSED:

@@ -73,23 +73,33 @@ class RecoveryRun(Answering):
         attributes.show(self.progress())
         self.changed()
         task = asyncio.ensure_future(procedure)
+        await self._through_cancels(task)
+        # The end is shielded too: a cancel that tore it apart would keep the lease for ever.
+        ending = asyncio.ensure_future(self._finish(task.exception()))
+        await self._through_cancels(ending)
+        ending.result()
+        if self._cancelled:
+            raise asyncio.CancelledError
+        return self.report()
+
+    async def _through_cancels(self, task: "asyncio.Future[None]") -> None:
         while not task.done():
             try:
                 await workflow.wait_condition(task.done)
             except asyncio.CancelledError:
                 self._cancel_asked()
-        await self._finish(task.exception())
-        if self._cancelled:
-            raise asyncio.CancelledError
-        return self.report()
 
     def _cancel_asked(self) -> None:
         reason = workflow.cancellation_reason() or "no reason given"
-        stopped = self.executor is None or self.executor.request_stop(
-            Code.CANCELLED, f"Cancelled from outside ({reason})."
-        )
-        self._cancelled = self._cancelled or stopped
-        note = "cancel" if stopped else "cancel (refused: the point of no return is behind)"
+        executor = self.executor
+        if self.ledger.state.ended:
+            note = "cancel (too late: the run has ended)"
+        elif executor is None or executor.request_stop(Code.CANCELLED, f"Cancelled from outside ({reason})."):
+            self._cancelled, note = True, "cancel"
+        elif executor.stop is not None:
+            self._cancelled, note = True, "cancel (the run is being undone already)"
+        else:
+            note = "cancel (refused: the point of no return is behind)"
         self.ledger.note(note, "Temporal", workflow.now(), None, reason)
         self.changed()
 
@@ -102,7 +112,10 @@ class RecoveryRun(Answering):
         ledger.mark(ended=workflow.now())
         await self._release()
         self.changed()
-        await self._bookkeep("write_report", WriteReportRequest(report=self.report()), "write the report")
+        try:
+            await self._bookkeep("write_report", WriteReportRequest(report=self.report()), "write the report")
+        except Refused as failure:
+            ledger.note("report not written", "Seawall", workflow.now(), None, failure.reason)
         await workflow.wait_condition(workflow.all_handlers_finished)
 
     async def _watch_deadline(self, deadline: timedelta) -> None:
@@ -152,7 +165,8 @@ class RecoveryRun(Answering):
         if self._cancelled:
             self.executor.request_stop(Code.CANCELLED, "Cancelled from outside.")
         rest = ledger.clock.declared + self.runbook.deadline - workflow.now()
-        deadline = asyncio.ensure_future(self._watch_deadline(rest))
+        # A start that outlasted the deadline leaves less than nothing, and a negative timer is refused by the SDK.
+        deadline = asyncio.ensure_future(self._watch_deadline(max(rest, timedelta(0))))
         await self.executor.run()
         deadline.cancel()
         stop = self.executor.stop
@@ -164,19 +178,7 @@ class RecoveryRun(Answering):
         await self.saga.run()
         undone = self.saga.undone_anything
         ledger.end_code, ledger.end_reason = stop.code, stop.reason
-        ledger.state = RunState.COMPENSATED if undone or self._touched_the_world() else RunState.REFUSED
-
-    def _touched_the_world(self) -> bool:
-        """Whether any effect was attempted, even if nothing of it stands now."""
-        plan = self.ledger.plan
-        started = {record.id for record in self.ledger.records.values() if record.started}
-        return plan is not None and any(
-            step.verb.mutates and step.id in started and self._not_a_no_op(step.id) for step in plan.steps
-        )
-
-    def _not_a_no_op(self, step_id: str) -> bool:
-        result = self.ledger.results.get(step_id)
-        return result is None or result.changed
+        ledger.state = RunState.COMPENSATED if undone or ledger.touched_the_world() else RunState.REFUSED
 
     # --- Calls ---
 

@@ -81,6 +81,7 @@ class Saga:
             self._ledger.parked.pop(step_id, None)
             if action == "skip":
                 detail = f"Left standing by {answer.by}{f': {answer.reason}' if answer.reason else ''}."
+                self._ledger.left.add(step_id)
                 self._ledger.update(step_id, state=StepState.SKIPPED, detail=detail)
         self._answers.clear()
         still = [record.id for record in self._ledger.in_state(StepState.UNDO_FAILED)]

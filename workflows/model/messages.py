@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -30,6 +30,8 @@ def application_workflow_id(application: str) -> str:
 class FailoverRequest(Strict):
     """The input of `Failover`: `{"runbook": "shop", "reason": "region is gone"}` is enough."""
 
+    example: ClassVar[str] = '{"runbook": "shop", "reason": "region is gone"}'
+
     runbook: Name
     reason: Annotated[str, Field(min_length=3, max_length=500)]
     planned: bool = False
@@ -43,13 +45,17 @@ class FailoverRequest(Strict):
 class Approval(Strict):
     """The answer to a gate. `code` is the short code that the gate shows: it binds the answer to this run and plan."""
 
+    example: ClassVar[str] = '{"approver": "anna", "code": "the code that the request shows"}'
+
     approver: Name
     code: Annotated[str, Field(min_length=4, max_length=12)]
     comment: Annotated[str, Field(max_length=500)] = ""
 
 
 class Answer(Strict):
-    """The answer to a parked step, or a request to pause, resume or abort. Everything may be left out but who asks."""
+    """The answer to a parked step, or a request to pause, resume or abort. Everything may be left out."""
+
+    example: ClassVar[str] = '{"by": "anna", "reason": "why"}'
 
     by: Annotated[str, Field(min_length=1, max_length=80)] = "unknown"
     step: str | None = Field(default=None, description="Which parked step; may be left out when there is only one.")
@@ -58,6 +64,8 @@ class Answer(Strict):
 
 class RiskAcceptance(Strict):
     """A person's separate acceptance of the risk of two writers, where the fence could not be proved."""
+
+    example: ClassVar[str] = '{"by": "anna", "code": "the risk code shown", "statement": "in your own words"}'
 
     by: Name
     code: Annotated[str, Field(min_length=4, max_length=12)]
