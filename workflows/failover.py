@@ -119,7 +119,8 @@ class Failover(RecoveryRun):
             source=self.ledger.source,
             target=self.ledger.target,
         )
-        patience = policies.OLD_SITE_PATIENCE if observer == self.ledger.source else policies.LOOK_TIMEOUT
+        at_old_site = observer == self.ledger.source
+        options = policies.look(policies.OLD_SITE_PATIENCE, tries=1) if at_old_site else policies.look()
         try:
             seen: Observation = await workflow.execute_activity(
                 "observe",
@@ -127,7 +128,7 @@ class Failover(RecoveryRun):
                 task_queue=site_queue(observer),
                 result_type=Observation,
                 summary=f"{name} at {site}, seen by {observer}",
-                **policies.look(patience),
+                **options,
             )
         except ActivityError as error:
             cause = error.cause

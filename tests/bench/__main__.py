@@ -94,6 +94,7 @@ def _measured(info: LabInfo, folder: Path, recover: Prepare) -> Sample:
 
 def _directly(info: LabInfo, folder: Path) -> Recover:
     direct = Direct(info, folder)
+    asyncio.run(direct.warm_up())
 
     async def recover() -> Sample:
         seconds = await direct.recover()

@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from activities.checks import run_check, run_public_check
+from activities.checks import run_check, run_public_check, warm_up
 from activities.providers.base import Context, Provider
 from activities.providers.registry import Registry
 from activities.runbook_file import find_runbook, read_runbook
@@ -48,6 +48,11 @@ class Direct:
             before=self._seen.get(f"{name}@{site}"),
             **fields,
         )
+
+    async def warm_up(self) -> None:
+        """Load what a worker has loaded long before the disaster."""
+        await warm_up()
+        await self._look()
 
     async def recover(self) -> float:
         """Do it; seconds from the first look to the check through the public name."""

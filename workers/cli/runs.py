@@ -38,9 +38,8 @@ def failover(
     json_output: JsonFlag = False,
 ) -> None:
     """Move an application to the other site."""
-    from pydantic import ValidationError
-
     from workers.cli.plan import show_plan
+    from workers.control import checked
     from workers.settings import read_settings
     from workflows.model.messages import FailoverRequest
 
@@ -49,14 +48,9 @@ def failover(
         raise typer.Exit(
             show_plan(file or read_settings().runbooks / f"{application}.yaml", "failover", planned, json_output)
         )
-    try:
-        request = FailoverRequest(
-            runbook=application, reason=reason, planned=planned, to=to, requested_by=requested_by or me()
-        )
-    except ValidationError as error:
-        fields = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        typer.echo(f"This cannot be asked for: {fields}", err=True)
-        raise typer.Exit(2) from None
+    request = checked(
+        FailoverRequest, runbook=application, reason=reason, planned=planned, to=to, requested_by=requested_by or me()
+    )
 
     async def act(client: "Client") -> int:
         return await _start_and_follow(client, request, wait, json_output)

@@ -49,12 +49,13 @@ def effect(timeout: timedelta) -> ActivityOptions:
     )
 
 
-def look(patience: timedelta = LOOK_TIMEOUT) -> ActivityOptions:
-    """One look, tried once: not being able to look is an answer. `patience` is the time for a worker to take it."""
+def look(patience: timedelta = LOOK_TIMEOUT, tries: int = 2) -> ActivityOptions:
+    """One look. A second try is for a worker that dies while it looks; after that, not being able to look is the
+    answer. `patience` is the time for a worker to take it."""
     return ActivityOptions(
         schedule_to_start_timeout=patience,
         start_to_close_timeout=LOOK_TIMEOUT,
-        retry_policy=RetryPolicy(maximum_attempts=1),
+        retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_attempts=tries),
         cancellation_type=ActivityCancellationType.TRY_CANCEL,
     )
 

@@ -297,8 +297,8 @@ class RecoveryRun(Answering):
             return RunState.COMPENSATING
         if executor is None:
             return RunState.STARTING
-        if executor.paused and not ledger.in_state(StepState.RUNNING):
-            return RunState.PAUSED
         if ledger.in_state(StepState.WAITING) and not ledger.in_state(StepState.RUNNING):
             return RunState.AWAITING_APPROVAL
+        if executor.paused and not ledger.in_state(StepState.RUNNING):
+            return RunState.PAUSED
         return RunState.RUNNING
