@@ -247,7 +247,8 @@ async def bed(client: Client, state_dir: Path, world: World | None = None, **cha
     """A bed whose application has a name and a world of its own, over the crew that stands, or one made for it."""
     name = f"shop-{uuid.uuid4().hex[:8]}"
     async with contextlib.AsyncExitStack() as stack:
-        found = _CREWS.get(id(client)) or await stack.enter_async_context(crew(client, state_dir))
+        standing = _CREWS.get(id(client))
+        found = standing if standing else await stack.enter_async_context(crew(client, state_dir))
         made = Bed(found, world or World.healthy(), sim_runbook(application=name, **changes))
         found.hall.worlds[name], found.hall.runbooks[name] = made.world, made.runbook
         yield made

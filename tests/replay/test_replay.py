@@ -1,0 +1,50 @@
+"""Runs that began on an earlier build go on with this one: recorded histories are replayed on today's workflows."""
+
+from pathlib import Path
+
+import pytest
+from temporalio.client import WorkflowHistory
+from temporalio.worker import Replayer
+from temporalio.workflow import NondeterminismError
+
+from workers.converter import DATA_CONVERTER
+from workers.sandbox import runner
+from workers.worker import WORKFLOWS
+
+HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
+
+
+def replayer() -> Replayer:
+    return Replayer(workflows=list(WORKFLOWS), workflow_runner=runner(), data_converter=DATA_CONVERTER)
+
+
+def history(path: Path, recorded: str = "", altered: str = "") -> WorkflowHistory:
+    text = path.read_text(encoding="utf-8")
+    assert recorded in text
+    return WorkflowHistory.from_json(path.stem, text.replace(recorded, altered) if recorded else text)
+
+
+def test_there_is_a_history_of_every_kind_of_end() -> None:
+    ends = {"recovered", "compensated", "parked-and-retried", "rejected"}
+    assert {path.stem for path in HISTORIES} >= {
+        f"{kind}-{end}" for kind in ("failover", "application") for end in ends
+    }
+
+
+@pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
+async def test_a_recorded_run_takes_the_same_way_today(path: Path) -> None:
+    result = await replayer().replay_workflow(history(path))
+    assert result.replay_failure is None
+
+
+@pytest.mark.parametrize(
+    ("recorded", "altered"),
+    [
+        ('"activityType":{"name":"fence"}', '"activityType":{"name":"snapshot"}'),
+        ('"activityId":"db.promote"', '"activityId":"db.promoted"'),
+    ],
+)
+async def test_a_run_that_took_another_way_is_noticed(recorded: str, altered: str) -> None:
+    path = next(path for path in HISTORIES if path.stem == "failover-recovered")
+    with pytest.raises(NondeterminismError):
+        await replayer().replay_workflow(history(path, recorded, altered))

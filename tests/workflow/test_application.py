@@ -1,0 +1,176 @@
+"""The Application entity: one holder at a time, epochs that only rise, and a lease that survives everything."""
+
+import asyncio
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.testing import WorkflowEnvironment
+
+from tests.conftest import temporal_binary
+from tests.support.bed import Crew, bed, crew, eventually
+from tests.support.sim import World
+from workers.converter import DATA_CONVERTER
+from workflows.engine.attributes import ALL
+from workflows.model.messages import (
+    AcquireRequest,
+    ApplicationState,
+    FreeRequest,
+    Lease,
+    ReleaseRequest,
+    RunState,
+)
+from workflows.model.plan import Operation
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+Entity = WorkflowHandle[Any, Any]
+
+
+async def entity(client: Client) -> Entity:
+    return await client.start_workflow(
+        "Application", id=f"application/shop-{uuid.uuid4().hex[:8]}", task_queue="seawall"
+    )
+
+
+def asked(handle: Entity, holder: str = "run-a", execution: str = "1", floor: int = 0) -> AcquireRequest:
+    return AcquireRequest(
+        application=handle.id.removeprefix("application/"),
+        holder=holder,
+        holder_run_id=execution,
+        operation=Operation.FAILOVER,
+        home="primary",
+        sites=("primary", "recovery"),
+        floor=floor,
+    )
+
+
+async def acquire(handle: Entity, *args: Any, **fields: Any) -> Lease:
+    lease: Lease = await handle.execute_update("acquire_lease", asked(handle, *args, **fields), result_type=Lease)
+    return lease
+
+
+async def release(handle: Entity, holder: str, epoch: int, site: str = "recovery") -> ApplicationState:
+    request = ReleaseRequest(
+        application=handle.id.removeprefix("application/"),
+        holder=holder,
+        epoch=epoch,
+        active_site=site,
+        outcome="RECOVERED",
+        protected=False,
+    )
+    state: ApplicationState = await handle.execute_update("release_lease", request, result_type=ApplicationState)
+    return state
+
+
+async def refused(update: Any) -> str:
+    with pytest.raises(WorkflowUpdateFailedError) as error:
+        await update
+    return str(error.value.cause)
+
+
+async def test_the_same_holder_gets_the_same_lease_and_another_none(client: Client) -> None:
+    shop = await entity(client)
+    first = await acquire(shop)
+    assert await acquire(shop) == first
+    assert "is held by run-a" in await refused(acquire(shop, "run-b"))
+    assert "is held by run-a" in await refused(acquire(shop, "run-a", "2")), "a new execution is a new run"
+    assert (await acquire(shop, floor=7)).epoch == 8
+    await shop.terminate()
+
+
+async def test_a_stale_release_is_refused_and_a_repeated_one_is_not(client: Client) -> None:
+    shop = await entity(client)
+    assert "held by nobody" in await refused(release(shop, "run-a", 1))
+    await acquire(shop)
+    assert "held by run-a under epoch 1" in await refused(release(shop, "run-a", 9))
+    assert "held by run-a under epoch 1" in await refused(release(shop, "run-b", 1))
+    state = await release(shop, "run-a", 1)
+    assert (state.lease, state.active_site, state.protected) == (None, "recovery", False)
+    assert await release(shop, "run-a", 1, site="primary") == state, "a repeat changes nothing"
+    assert (await acquire(shop, "run-b")).epoch == 2
+    assert "held by run-b under epoch 2" in await refused(release(shop, "run-a", 1))
+    await shop.terminate()
+
+
+async def test_a_lease_is_freed_only_under_the_epoch_that_was_looked_at(client: Client) -> None:
+    shop = await entity(client)
+    await acquire(shop)
+    request = FreeRequest(by="anna", epoch=4, active_site="primary", reason="the run was terminated")
+    assert "of epoch 1, not 4" in await refused(shop.execute_update("free_lease", request))
+    await shop.execute_update("free_lease", request.model_copy(update={"epoch": 1}))
+    assert "held by nobody" in await refused(release(shop, "run-a", 1)), "the dead run comes too late"
+    assert (await acquire(shop, "run-b")).epoch == 2
+    await shop.terminate()
+
+
+async def test_of_ten_starts_at_once_exactly_one_may_change_the_application(client: Client, tmp_path: Path) -> None:
+    world = World.healthy()
+    world.kill("primary")
+    async with bed(client, tmp_path, world) as b:
+        runs = await asyncio.gather(*(b.start() for _ in range(10)))
+
+        async def settled() -> bool:
+            views = await asyncio.gather(*(b.progress(run) for run in runs))
+            return all(view.state in (RunState.AWAITING_APPROVAL, RunState.REFUSED) for view in views)
+
+        await eventually(settled, 40)
+        states = [(await b.progress(run)).state for run in runs]
+        assert states.count(RunState.AWAITING_APPROVAL) == 1
+        winner = runs[states.index(RunState.AWAITING_APPROVAL)]
+        await b.approve(winner)
+        assert (await winner.result()).epoch == 1
+        others = [await run.result() for run in runs if run is not winner]
+    assert {(report.end_state, report.code) for report in others} == {(RunState.REFUSED, "APPLICATION_BUSY")}
+    assert {effect.key.split(":")[0] for effect in world.effects} == {winner.id}
+
+
+async def test_a_terminated_run_keeps_its_lease_until_a_person_frees_it(client: Client, tmp_path: Path) -> None:
+    world = World.healthy()
+    world.kill("primary")
+    async with bed(client, tmp_path, world) as b:
+        run = await b.start()
+        await b.until(run, RunState.AWAITING_APPROVAL)
+        await run.terminate("a test")
+        blocked = await (await b.start()).result()
+        assert blocked.code == "APPLICATION_BUSY"
+        assert "ended from outside" in blocked.summary
+        shop = client.get_workflow_handle(f"application/{b.runbook.application}")
+        await shop.execute_update(
+            "free_lease", FreeRequest(by="anna", epoch=1, active_site="primary", reason="looked at both sites")
+        )
+        again = await b.start()
+        await b.approve(again)
+        report = await again.result()
+    assert (report.end_state, report.epoch) == (RunState.RECOVERED, 2)
+
+
+async def test_the_lease_survives_continue_as_new(tmp_path: Path, workers: Crew) -> None:
+    assert workers.hall is not None
+    async with (
+        await WorkflowEnvironment.start_local(
+            dev_server_existing_path=temporal_binary(),
+            ui=False,
+            search_attributes=list(ALL),
+            data_converter=DATA_CONVERTER,
+            dev_server_log_level="never",
+            dev_server_extra_args=["--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=40"],
+        ) as server,
+        crew(server.client, tmp_path),
+    ):
+        shop = await entity(server.client)
+        lease = await acquire(shop)
+        first = (await shop.describe()).run_id
+        for _ in range(30):
+            assert await acquire(shop) == lease
+
+        async def another() -> bool:
+            return (await shop.describe()).run_id != first
+
+        await eventually(another)
+        assert await acquire(shop) == lease
+        assert "is held by run-a" in await refused(acquire(shop, "run-b"))
+        state = await release(shop, "run-a", 1)
+        assert (state.epoch, state.active_site) == (1, "recovery")

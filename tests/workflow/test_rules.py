@@ -1,0 +1,441 @@
+"""Attempts to break the engine's rules: one writer, fence before promote, at most one effect, known or parked, the
+one-way pivot, and an end that is good or loud. What happened is read from the world's own ledger of effects."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.worker import UnsandboxedWorkflowRunner
+
+from tests.support.bed import Bed, Crew, bed, eventually
+from tests.support.sim import Fault, World
+from workflows.model.messages import ApplicationState, Approval, ProgressView, RiskAcceptance, RunState, StepState
+from workflows.model.report import Report
+from workflows.model.verbs import Verb
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+Run = WorkflowHandle[Any, Report]
+
+
+def dead_primary(**faults: Fault) -> World:
+    world = World.healthy()
+    world.kill("primary")
+    world.faults.update(faults)
+    return world
+
+
+def healthy(**faults: Fault) -> World:
+    world = World.healthy()
+    world.faults.update(faults)
+    return world
+
+
+async def lease_of(b: Bed) -> ApplicationState:
+    handle = b.client.get_workflow_handle(f"application/{b.runbook.application}")
+    state: ApplicationState = await handle.query("state", result_type=ApplicationState)
+    return state
+
+
+async def parked_with(b: Bed, run: Run, *actions: str) -> ProgressView:
+    """Wait until something is parked that may be answered so, and not otherwise."""
+
+    async def found() -> ProgressView | None:
+        view = await b.progress(run)
+        return view if view.parked and view.parked[0].actions == actions else None
+
+    view: ProgressView = await eventually(found)
+    return view
+
+
+async def cancelled(run: Run) -> None:
+    with pytest.raises(WorkflowFailureError) as ended:
+        await run.result()
+    assert "cancelled" in str(ended.value.cause).lower()
+
+
+def kept(world: World) -> None:
+    """What holds after every run, whatever went wrong."""
+    assert max(world.writers_seen) <= 1
+    assert not world.doubled
+    assert world.route in ("primary", "recovery")
+
+
+# --- The pivot, and what is unknown ---
+
+
+async def test_a_promote_whose_last_attempt_failed_may_have_been_accepted_before(
+    client: Client, tmp_path: Path
+) -> None:
+    world = healthy(promote=Fault("lose-reply", 1, then=Fault("blind", 1)))
+    async with bed(client, tmp_path, world) as b:
+        run = await b.start(planned=True)
+        await b.approve(run)
+        view = await parked_with(b, run, "retry")
+        assert (view.parked[0].step, view.parked[0].code) == ("db.promote", "OUTCOME_UNKNOWN")
+        assert world.count(Verb.UNFENCE) == 0
+        await b.tell(run, "retry")
+        report = await run.result()
+    assert report.end_state is RunState.RECOVERED
+    assert world.serving == {("db", "recovery")}
+    kept(world)
+
+
+async def test_an_unknown_promote_can_be_neither_aborted_nor_cancelled(client: Client, tmp_path: Path) -> None:
+    world = healthy(promote=Fault("unknown-after", 1))
+    async with bed(client, tmp_path, world) as b:
+        run = await b.start(planned=True)
+        await b.approve(run)
+        await parked_with(b, run, "retry")
+        with pytest.raises(WorkflowUpdateFailedError) as refused:
+            await b.tell(run, "abort")
+        assert "only goes forward" in str(refused.value.cause)
+        await run.cancel()
+        await b.tell(run, "retry")
+        report = await run.result()
+    assert report.end_state is RunState.RECOVERED
+    assert [action.action for action in report.actions if "refused" in action.action]
+    assert world.count(Verb.UNFENCE) == 0
+    kept(world)
+
+
+async def test_a_retried_promote_that_is_then_refused_is_undone(client: Client, tmp_path: Path) -> None:
+    world = healthy(promote=Fault("unknown", 1, then=Fault("refuse", -1)))
+    async with bed(client, tmp_path, world) as b:
+        run = await b.start(planned=True)
+        await b.approve(run)
+        await parked_with(b, run, "retry")
+        await b.tell(run, "retry")
+        report = await run.result()
+    assert (report.end_state, report.code) == (RunState.COMPENSATED, "PROMOTE_REFUSED")
+    assert world.serving == {("db", "primary")}
+    kept(world)
+
+
+async def test_a_fence_is_not_undone_while_anybody_serves_at_the_other_site(client: Client, tmp_path: Path) -> None:
+    world = healthy(promote=Fault("usurped", -1))
+    async with bed(client, tmp_path, world) as b:
+        run = await b.start(planned=True)
+        await b.approve(run)
+        view = await parked_with(b, run, "retry", "skip")
+        assert "must stay fenced" in view.parked[0].reason
+        await b.tell(run, "skip", reason="recovery is the primary now")
+        report = await run.result()
+    assert report.end_state is RunState.COMPENSATED
+    assert report.standing == ("db: fence primary and prove it (may stand: left by a person)",)
+    assert "left standing" in report.summary
+    assert world.count(Verb.UNFENCE) == 0
+    kept(world)
+
+
+async def test_a_parked_step_offers_other_answers_once_the_pivot_is_passed(client: Client, tmp_path: Path) -> None:
+    world = dead_primary(start_instances=Fault("unknown", -1))
+    async with bed(client, tmp_path, world) as b:
+        run = await b.start()
+
+        async def asked() -> ProgressView | None:
+            seen = await b.progress(run)
+            return seen if seen.gate and seen.parked else None
+
+        view: ProgressView = await eventually(asked)
+        assert view.parked[0].actions == ("retry", "abort")
+        assert view.gate is not None
+        await run.execute_update("approve", Approval(approver="anna", code=view.gate.code))
+        await parked_with(b, run, "retry", "skip", "accept_degraded")
+        await b.tell(run, "accept_degraded")
+        report = await run.result()
+    assert report.end_state is RunState.RECOVERED_DEGRADED
+    assert any("app: start" in line for line in report.standing)
+    kept(world)
+
+
+# --- The fence ---
+
+
+async def test_a_fence_that_is_seen_not_to_hold_is_no_risk_to_accept(client: Client, tmp_path: Path) -> None:
+    world = dead_primary(fence=Fault("lie", -1))
+    async with bed(client, tmp_path, world) as b:
+        run = await b.start()
+        await b.until(run, RunState.AWAITING_APPROVAL)
+        world.dead.clear()
+        world.serving.add(("db", "primary"))
+        await b.approve(run)
+        report = await run.result()
+    assert (report.end_state, report.code) == (RunState.COMPENSATED, "SOURCE_HEALTHY")
+    assert world.count(Verb.PROMOTE) == 0
+    kept(world)
+
+
+async def test_with_two_unproven_fences_the_code_tells_which_risk_is_meant(client: Client, tmp_path: Path) -> None:
+    world = dead_primary(fence=Fault("busy", -1))
+    world.standby.add(("stock", "recovery"))
+    part = {"role": "data", "kind": "sim.data", "replication": {"mode": "continuous"}}
+    async with bed(client, tmp_path, world) as b:
+        settings = {"world": b.runbook.application}
+        stock = type(b.runbook.components["db"]).model_validate({**part, "settings": settings})
+        b.crew.hall.runbooks[b.runbook.application] = b.runbook.model_copy(
+            update={"components": {**b.runbook.components, "stock": stock}}
+        )
+        run = await b.start()
+        await b.approve(run)
+
+        async def both() -> ProgressView | None:
+            seen = await b.progress(run)
+            return seen if len(seen.parked) == 2 else None
+
+        view: ProgressView = await eventually(both)
+        for parked in reversed(view.parked):
+            risk = RiskAcceptance(by="anna", code=parked.risk_code, statement="I stand in front of the dead rack.")
+            assert await run.execute_update("accept_split_brain_risk", risk) == "Taken, on the record."
+        report = await run.result()
+    assert report.end_state is RunState.RECOVERED
+    assert {action.step for action in report.actions} == {"db.fence", "stock.fence"}
+    kept(world)
+
+
+# --- Settle, then undo ---
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def unboxed(workers: Crew) -> AsyncIterator[None]:
+    """Without the sandbox, whose set-up is most of the time of many short runs."""
+    await workers.stop("control")
+    await workers.start("control", workflow_runner=UnsandboxedWorkflowRunner())
+    yield
+    await workers.stop("control")
+    await workers.start("control")
+
+
+async def test_a_run_that_cannot_settle_is_loud_and_a_person_can_end_it(client: Client, tmp_path: Path) -> None:
+    world = healthy(fence=Fault("unknown", -1))
+    async with bed(client, tmp_path, world) as b:
+        run = await b.start(planned=True)
+        await b.approve(run)
+        await parked_with(b, run, "retry", "abort")
+        await b.tell(run, "abort")
+        await parked_with(b, run, "retry", "skip")
+        assert world.count(Verb.UNFENCE) == 0
+        await b.tell(run, "skip", reason="the site burned down")
+        report = await run.result()
+        assert (await lease_of(b)).lease is None
+    assert (report.end_state, report.code) == (RunState.COMPENSATED, "ABORTED")
+    assert any("db: fence" in line for line in report.standing)
+    assert world.count(Verb.UNFENCE) == 0
+    kept(world)
+
+
+async def test_an_unknown_fence_is_read_back_before_it_is_undone(client: Client, tmp_path: Path) -> None:
+    world = healthy(fence=Fault("unknown-after", 1))
+    async with bed(client, tmp_path, world) as b:
+        run = await b.start(planned=True)
+        await b.approve(run)
+        await parked_with(b, run, "retry", "abort")
+        await run.cancel()
+        await cancelled(run)
+    assert [effect.verb for effect in world.effects if effect.component == "db"] == ["fence", "unfence"]
+    assert world.serving == {("db", "primary")}
+    kept(world)
+
+
+async def test_sixty_cancels_with_a_call_in_flight_leak_nothing_and_none_is_swallowed(
+    client: Client, tmp_path: Path, unboxed: None
+) -> None:
+    assert unboxed is None
+    limit = asyncio.Semaphore(12)
+
+    async def once() -> World:
+        world = dead_primary(start_instances=Fault("hang", 1))
+        async with limit, bed(client, tmp_path, world) as b:
+            run = await b.start()
+            await eventually(world.hanging.is_set, 60)
+            await run.cancel()
+            world.released.set()
+            await cancelled(run)
+            assert b.reports[-1].code == "CANCELLED"
+        return world
+
+    worlds = await asyncio.gather(*(once() for _ in range(60)))
+    assert [world.running for world in worlds] == [set()] * 60
+    assert all(world.count(Verb.START_INSTANCES) == world.count(Verb.STOP_INSTANCES) for world in worlds)
+
+
+async def test_a_second_cancel_during_the_undo_changes_nothing(client: Client, tmp_path: Path) -> None:
+    world = healthy(promote=Fault("refuse", -1), unfence=Fault("hang", 1))
+    async with bed(client, tmp_path, world) as b:
+        run = await b.start(planned=True)
+        await b.approve(run)
+        await eventually(world.hanging.is_set)
+        await run.cancel()
+        await run.cancel()
+        world.released.set()
+        await cancelled(run)
+        report = b.reports[-1]
+        assert (await lease_of(b)).lease is None
+    assert report.end_state is RunState.COMPENSATED
+    assert report.actions[-1].action == "cancel (the run is being undone already)"
+    assert world.serving == {("db", "primary")}
+    kept(world)
+
+
+async def test_an_undo_that_fails_parks_the_others_go_on_and_retry_ends_it(client: Client, tmp_path: Path) -> None:
+    world = healthy(promote=Fault("refuse", -1), unfence=Fault("refuse", 1))
+    async with bed(client, tmp_path, world) as b:
+        run = await b.start(planned=True)
+        await b.approve(run)
+        view = await parked_with(b, run, "retry", "skip")
+        assert view.parked[0].step == "db.fence"
+        assert ("app", "recovery") not in world.running, "the other undo was attempted all the same"
+        await b.tell(run, "retry")
+        report = await run.result()
+    assert report.end_state is RunState.COMPENSATED
+    assert report.standing == ()
+    kept(world)
+
+
+# --- Every run ends, well or loudly ---
+
+
+async def test_a_cancel_while_the_report_is_written_does_not_tear_the_end_apart(client: Client, tmp_path: Path) -> None:
+    world = dead_primary()
+    world.held.add("report")
+    async with bed(client, tmp_path, world) as b:
+        run = await b.start()
+        await b.approve(run)
+        await eventually(world.hanging.is_set)
+        await run.cancel()
+        world.released.set()
+        report = await run.result()
+        assert (await lease_of(b)).lease is None
+    assert report.end_state is RunState.RECOVERED
+    assert report.actions[-1].action == "cancel (too late: the run has ended)"
+
+
+async def test_a_report_that_cannot_be_written_does_not_keep_the_run_open(client: Client, tmp_path: Path) -> None:
+    world = dead_primary()
+    world.held.add("no-report")
+    async with bed(client, tmp_path, world) as b:
+        run = await b.start()
+        await b.approve(run)
+        report = await asyncio.wait_for(run.result(), 20)
+    assert report.end_state is RunState.RECOVERED
+    assert report.actions[-1].action == "report not written"
+
+
+async def test_a_cancel_during_the_start_is_not_swallowed(client: Client, tmp_path: Path) -> None:
+    world = dead_primary()
+    world.held.add("load")
+    async with bed(client, tmp_path, world) as b:
+        run = await b.start()
+        await eventually(world.hanging.is_set)
+        await run.cancel()
+        world.released.set()
+        await cancelled(run)
+        assert (b.reports[-1].end_state, b.reports[-1].code) == (RunState.REFUSED, "CANCELLED")
+        assert (await lease_of(b)).lease is None
+    assert world.effects == []
+
+
+async def test_a_start_that_outlasts_the_deadline_does_not_lose_it(client: Client, tmp_path: Path) -> None:
+    world = dead_primary()
+    world.held.add("load")
+    async with bed(client, tmp_path, world, deadline="100ms") as b:
+        run = await b.start()
+        await eventually(world.hanging.is_set)
+        await asyncio.sleep(0.3)
+        world.released.set()
+        report = await asyncio.wait_for(run.result(), 20)
+    assert report.code == "DEADLINE_PASSED"
+    assert world.count(Verb.FENCE) == 0
+
+
+async def test_the_deadline_undoes_a_paused_run_and_a_parked_one(client: Client, tmp_path: Path) -> None:
+    async with bed(client, tmp_path, dead_primary(fence=Fault("unknown", 1)), deadline="4s") as b:
+        run = await b.start()
+        await b.approve(run)
+        await b.until(run, RunState.PARKED)
+        await b.tell(run, "pause")
+        report = await run.result()
+    assert (report.end_state, report.code) == (RunState.COMPENSATED, "DEADLINE_PASSED")
+    assert b.world.count(Verb.PROMOTE) == 0
+    kept(b.world)
+
+
+async def test_updates_that_come_too_early_or_too_late_are_refused_with_a_sentence(
+    client: Client, tmp_path: Path
+) -> None:
+    world = dead_primary()
+    world.held.update({"load", "report"})
+    async with bed(client, tmp_path, world) as b:
+        run = await b.start()
+
+        async def refusals() -> list[str]:
+            said = []
+            for action in ("pause", "resume", "abort", "retry", "skip", "accept_degraded"):
+                with pytest.raises(WorkflowUpdateFailedError) as refused:
+                    await b.tell(run, action)
+                said.append(str(refused.value.cause))
+            return said
+
+        await eventually(world.hanging.is_set)
+        early = await refusals()
+        world.hanging.clear()
+        world.held.remove("load")
+        world.released.set()
+        world.released = asyncio.Event()
+        await b.approve(run)
+        await eventually(world.hanging.is_set)
+        late = await refusals()
+        world.released.set()
+        assert (await run.result()).end_state is RunState.RECOVERED
+    assert all(sentence.endswith(("now.", "paused.", "doing.")) for sentence in early + late), early + late
+
+
+# --- Reset: old answers are replayed into a new execution ---
+
+
+async def test_a_reset_to_before_the_approval_voids_it_and_repeats_no_effect(client: Client, tmp_path: Path) -> None:
+    world = dead_primary(flip_dns=Fault("refuse", 1))
+    async with bed(client, tmp_path, world) as b:
+        run = await b.start()
+        await b.approve(run)
+        await b.until(run, RunState.PARKED)
+        before = list(world.effects)
+        again = await reset_before_the_approval(client, run)
+        view = await b.until(again, RunState.AWAITING_APPROVAL)
+        assert view.epoch == 1
+        assert view.gate is not None
+        assert view.gate.approved_by == ()
+        assert world.effects == before
+        await b.approve(again)
+        report = await again.result()
+    assert (report.end_state, report.epoch) == (RunState.RECOVERED, 1)
+    assert [step.state for step in report.steps if step.id == "db.promote"] == [StepState.DONE]
+    kept(world)
+
+
+async def reset_before_the_approval(client: Client, run: Run) -> Run:
+    """What the Web UI's Reset does, with its default of re-applying signals and updates."""
+    events = (await run.fetch_history()).events
+    approved = next(
+        e.event_id for e in events if e.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
+    )
+    task = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+    point = [e.event_id for e in events if e.event_type == task and e.event_id < approved][-1]
+    answer = await client.workflow_service.reset_workflow_execution(
+        ResetWorkflowExecutionRequest(
+            namespace=client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=run.id, run_id=run.result_run_id or ""),
+            reason="a test",
+            workflow_task_finish_event_id=point,
+            request_id=str(uuid.uuid4()),
+        )
+    )
+    return client.get_workflow_handle(run.id, run_id=answer.run_id, result_type=Report)
