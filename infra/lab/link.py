@@ -19,7 +19,7 @@ import sys
 from collections.abc import Sequence
 
 BACKLOG = 128
-RETRY_SECONDS = 0.005
+RETRY_SECONDS = 0.05
 
 
 class End(asyncio.Protocol):
@@ -35,6 +35,8 @@ class End(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
+        # asyncio leaves an accepted socket without it, and a cable must not hold small messages back.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.proxy.ends.add(self)
         if self.proxy.is_cut or self.peer is None:
             transport.pause_reading()
