@@ -70,9 +70,10 @@ async def heartbeating() -> AsyncIterator[Pulse]:
     pulse = Pulse()
 
     async def beat() -> None:
+        # The start of the attempt counts as a beat: most steps are over before a first one would be worth its call.
         while True:
-            pulse.beat()
             await asyncio.sleep(_BEAT_SECONDS)
+            pulse.beat()
 
     task = asyncio.create_task(beat())
     try:

@@ -2,6 +2,7 @@
 
 from temporalio.client import Client
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+from temporalio.service import GrpcCompression
 
 from workers.converter import DATA_CONVERTER
 from workers.settings import Settings
@@ -20,6 +21,8 @@ async def connect(settings: Settings) -> Client:
             namespace=settings.namespace,
             data_converter=DATA_CONVERTER,
             runtime=_quiet_runtime(),
+            # Payloads are small and the server is near: compressing costs milliseconds on every step.
+            grpc_compression=GrpcCompression.NONE,
         )
     except RuntimeError as error:
         raise PermanentError(

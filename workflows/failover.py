@@ -52,6 +52,15 @@ class Failover(RecoveryRun):
         self._open_gate(runbook, plan)
         await self.execute(plan)
 
+    async def pivot_in_the_world(self) -> str | None:
+        """A data component that accepts writes at the target was promoted by an earlier execution of this run."""
+        target = self.ledger.target
+        data = [name for name, part in self.runbook.components.items() if part.role is Role.DATA]
+        for look in await asyncio.gather(*(self._look(self.runbook, name, target, target) for name in data)):
+            if look.reach is Reach.SERVING:
+                return f"{look.component} at {target} accepts writes, so the point of no return is behind."
+        return None
+
     # --- The stations ---
 
     def _take(self, request: FailoverRequest) -> None:

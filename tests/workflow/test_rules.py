@@ -421,6 +421,45 @@ async def test_a_reset_to_before_the_approval_voids_it_and_repeats_no_effect(cli
     kept(world)
 
 
+@pytest.mark.parametrize("answer", ["approve", "reject"])
+async def test_a_reset_of_a_run_that_has_ended_changes_nothing_any_more(
+    client: Client, tmp_path: Path, answer: str
+) -> None:
+    world = dead_primary()
+    async with bed(client, tmp_path, world) as b:
+        run = await b.start()
+        await b.approve(run)
+        await run.result()
+        before = list(world.effects)
+        again = await reset_before_the_approval(client, run)
+        view = await b.until(again, RunState.AWAITING_APPROVAL)
+        assert view.gate is not None
+        await again.execute_update(answer, Approval(approver="ben", code=view.gate.code))
+        report = await again.result()
+        state = await lease_of(b)
+    assert (report.end_state, report.code) == (RunState.REFUSED, "LEASE_LOST")
+    assert world.effects == before
+    assert ("app", "recovery") in world.running
+    assert (state.lease, state.active_site) == (None, "recovery")
+
+
+async def test_a_reset_run_whose_world_is_past_the_pivot_undoes_nothing(client: Client, tmp_path: Path) -> None:
+    world = dead_primary(flip_dns=Fault("refuse", 1))
+    async with bed(client, tmp_path, world) as b:
+        run = await b.start()
+        await b.approve(run)
+        await b.until(run, RunState.PARKED)
+        before = list(world.effects)
+        again = await reset_before_the_approval(client, run)
+        view = await b.until(again, RunState.AWAITING_APPROVAL)
+        assert view.gate is not None
+        await again.execute_update("reject", Approval(approver="ben", code=view.gate.code))
+        report = await again.result()
+    assert (report.end_state, report.code) == (RunState.REFUSED, "PRECONDITION_CHANGED")
+    assert "point of no return is behind" in report.summary
+    assert world.effects == before
+
+
 async def reset_before_the_approval(client: Client, run: Run) -> Run:
     """What the Web UI's Reset does, with its default of re-applying signals and updates."""
     events = (await run.fetch_history()).events

@@ -29,6 +29,9 @@ from .parking import park
 Call = Callable[[Step], Awaitable[Outcome]]
 """Performs a step's verb once, through to a definite outcome or to its time-out."""
 
+LeaseLost = Callable[[], Awaitable[str | None]]
+"""Asks the application whether this run still holds it: None, or why not."""
+
 _SETTLE_PAUSE = timedelta(seconds=2)
 
 
@@ -43,10 +46,13 @@ class Stop:
 class Executor:
     """One execution of one plan."""
 
-    def __init__(self, plan: Plan, ledger: Ledger, call: Call, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, plan: Plan, ledger: Ledger, call: Call, lease_lost: LeaseLost, changed: Callable[[], None]
+    ) -> None:
         self._plan = plan
         self._ledger = ledger
         self._call = call
+        self._lease_lost = lease_lost
         self._changed = changed
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._answers: dict[str, tuple[str, Answer | RiskAcceptance]] = {}
@@ -277,13 +283,23 @@ class Executor:
         elif self.stop is not None:
             self._ledger.update(step.id, state=StepState.SKIPPED, ended=workflow.now(), detail="Withdrawn.")
         elif answered or gate.rule.on_silence is Silence.GO_ON:
-            self._ledger.mark(approved=workflow.now())
-            who = ", ".join(answer.approver for answer in gate.answers) or "silence, as the runbook says"
-            self._ledger.done(step, StepResult(detail=f"Approved by {who}."), workflow.now())
+            await self._pass_gate(step, gate)
         else:
             reason = "Nobody answered in time, and the runbook says that silence means no."
             self._close_gate(step, StepState.FAILED, Code.EXPIRED, reason)
         self._changed()
+
+    async def _pass_gate(self, step: Step, gate: Gate) -> None:
+        """People agreed; but they may have agreed to a run that was reset, or freed of its lease, long ago."""
+        self._ledger.mark(approved=workflow.now())
+        lost = await self._lease_lost()
+        if lost is not None:
+            self._close_gate(step, StepState.FAILED, Code.LEASE_LOST, lost)
+        elif self.stop is not None:
+            self._ledger.update(step.id, state=StepState.SKIPPED, ended=workflow.now(), detail="Withdrawn.")
+        else:
+            who = ", ".join(answer.approver for answer in gate.answers) or "silence, as the runbook says"
+            self._ledger.done(step, StepResult(detail=f"Approved by {who}."), workflow.now())
 
     async def _answered(self, gate: Gate) -> bool:
         """Wait for enough answers, a rejection or a stop; False when the time is over, asked twice to escalate."""

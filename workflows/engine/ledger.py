@@ -5,7 +5,7 @@ from datetime import datetime
 
 from workflows.model.messages import Lease, LoadedRunbook, ParkedStep, RunState, StepRecord, StepResult, StepState
 from workflows.model.observed import FenceProof, Observation, RecoveryPoint
-from workflows.model.plan import Mode, Operation, Plan, Step
+from workflows.model.plan import Mode, Operation, Phase, Plan, Step
 from workflows.model.report import ApprovalRecord, Clock, OperatorAction
 
 from .gate import Gate
@@ -124,6 +124,12 @@ class Ledger:
                 yield f"{step.words} (may stand: {record.state.value})"
             elif step.id in self.left:
                 yield f"{step.words} (may stand: left by a person)"
+
+    @property
+    def asked_for_pivot(self) -> bool:
+        """Whether this execution began a promote, however it ended."""
+        steps = self.plan.steps if self.plan else ()
+        return any(step.phase is Phase.PIVOT and self.records[step.id].started is not None for step in steps)
 
     def touched_the_world(self) -> bool:
         """Whether any effect was attempted, even if nothing of it stands now."""

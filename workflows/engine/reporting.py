@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from workflows.model.base import in_words
+from workflows.model.failure import Code
 from workflows.model.messages import ProgressView, RunState, StepRecord, StepState
 from workflows.model.observed import Loss
 from workflows.model.plan import Phase
@@ -146,6 +147,8 @@ def _summary(ledger: Ledger, times: Times, loss: Loss) -> str:
             return f"{where}: not done; undone but for what a person left standing: {left}. {ledger.end_reason}"
         case RunState.COMPENSATED:
             return f"{where}: not done, and everything that was begun is undone. {ledger.end_reason}"
+        case RunState.REFUSED if ledger.end_code == Code.LEASE_LOST and (standing := ledger.standing()):
+            return f"{where}: stopped, nothing was undone. What stands: {'; '.join(standing)}. {ledger.end_reason}"
         case RunState.REFUSED:
             return f"{where}: refused, nothing was changed. {ledger.end_reason}"
         case RunState.PARKED:

@@ -35,7 +35,7 @@ from workflows.model.verbs import Verb
 from . import attributes, policies
 from .answers import Answering
 from .details import details_html
-from .executor import Executor
+from .executor import Executor, Stop
 from .ledger import Ledger
 from .outcome import Done, Outcome, classify
 from .saga import Saga
@@ -146,22 +146,43 @@ class RecoveryRun(Answering):
         Raises:
             Refused: when another run holds it.
         """
+        self.ledger.lease = await self._ask_for_lease(runbook, floor)
+        return self.ledger.lease
+
+    async def _ask_for_lease(self, runbook: Runbook, floor: int = 0) -> Lease:
         request = AcquireRequest(
             application=runbook.application,
             holder=self.ledger.workflow_id,
-            holder_run_id=self.ledger.run_id,
+            # Not the run id: a reset gives a new one, and a live run that was reset keeps its lease.
+            holder_run_id=workflow.info().original_execution_run_id,
             operation=self.ledger.operation,
             home=runbook.home,
             sites=tuple(runbook.sites),
             floor=floor,
         )
-        self.ledger.lease = await self._bookkeep("acquire_lease", request, "take the application's lease", Lease)
-        return self.ledger.lease
+        return await self._bookkeep("acquire_lease", request, "take the application's lease", Lease)
+
+    async def lease_lost(self) -> str | None:
+        """Why this run does not hold its application any more; None when it does.
+
+        Asked before the first effect that users notice and before an undo: a reset can bring an ended run back to life,
+        and a person can free the lease of a run that only seemed dead.
+        """
+        mine = self.ledger.lease
+        assert mine is not None
+        try:
+            found = await self._ask_for_lease(self.runbook)
+        except Refused as error:
+            return error.reason
+        if found.epoch == mine.epoch:
+            return None
+        await self._give_back(found, found.active_site, RunState.REFUSED, moved=False)
+        return f"The lease of epoch {mine.epoch} has ended, and with it this run's right to change anything."
 
     async def execute(self, plan: Plan) -> None:
         """Run the plan; undo it when it was stopped; set the end state."""
         ledger = self.ledger
-        self.executor = Executor(plan, ledger, self.call, self.changed)
+        self.executor = Executor(plan, ledger, self.call, self.lease_lost, self.changed)
         if self._cancelled:
             self.executor.request_stop(Code.CANCELLED, "Cancelled from outside.")
         rest = ledger.clock.declared + self.runbook.deadline - workflow.now()
@@ -173,12 +194,29 @@ class RecoveryRun(Answering):
         if stop is None:
             ledger.state = RunState.RECOVERED_DEGRADED if self.executor.degraded else RunState.RECOVERED
             return
+        if (barred := await self._barred_from_undoing(stop)) is not None:
+            ledger.end_code, ledger.end_reason, ledger.state = barred.code, barred.reason, RunState.REFUSED
+            return
         self.saga = Saga(plan, ledger, self.undo, self.changed)
         self.changed()
         await self.saga.run()
         undone = self.saga.undone_anything
         ledger.end_code, ledger.end_reason = stop.code, stop.reason
         ledger.state = RunState.COMPENSATED if undone or ledger.touched_the_world() else RunState.REFUSED
+
+    async def _barred_from_undoing(self, stop: Stop) -> Stop | None:
+        """Why nothing may be undone: somebody else may rely on what stands. None when the saga may begin."""
+        if stop.code == Code.LEASE_LOST:
+            return stop
+        if (lost := await self.lease_lost()) is not None:
+            return Stop(Code.LEASE_LOST, f"{lost} {stop.reason}")
+        if not self.ledger.asked_for_pivot and (passed := await self.pivot_in_the_world()) is not None:
+            return Stop(Code.PRECONDITION_CHANGED, f"{passed} {stop.reason}")
+        return None
+
+    async def pivot_in_the_world(self) -> str | None:
+        """Whether the world is past the pivot though this execution is not: a reset rewinds a run, not the world."""
+        return None
 
     # --- Calls ---
 
@@ -260,21 +298,24 @@ class RecoveryRun(Answering):
 
     async def _release(self) -> None:
         lease, ledger = self.ledger.lease, self.ledger
-        if lease is None:
+        if lease is None or ledger.end_code == Code.LEASE_LOST:
             return
         moved = ledger.state in (RunState.RECOVERED, RunState.RECOVERED_DEGRADED)
+        await self._give_back(lease, ledger.target if moved else lease.active_site, ledger.state, moved=moved)
+
+    async def _give_back(self, lease: Lease, active_site: str, outcome: RunState, *, moved: bool) -> None:
         request = ReleaseRequest(
-            application=ledger.application,
-            holder=ledger.workflow_id,
+            application=self.ledger.application,
+            holder=self.ledger.workflow_id,
             epoch=lease.epoch,
-            active_site=ledger.target if moved else lease.active_site,
-            outcome=ledger.state.value,
+            active_site=active_site,
+            outcome=outcome.value,
             protected=not moved,
         )
         try:
             await self._bookkeep("release_lease", request, "give the lease back")
         except Refused as error:
-            ledger.note("lease not given back", "Seawall", workflow.now(), None, error.reason)
+            self.ledger.note("lease not given back", "Seawall", workflow.now(), None, error.reason)
 
     # --- Small things ---
 
