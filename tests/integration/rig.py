@@ -216,6 +216,11 @@ class Rig:
         """`break` or `repair` everything between the recovery site and the rest, its path to Temporal included."""
         ask(self.info, "POST", f"/{verb}", {"what": "cut", "site": "recovery"})
 
+    def lose_what_travels(self) -> None:
+        """kill -9 of the cables' process: every connection is gone with what it held. It comes back, cut as it was."""
+        (pid,) = self.processes("infra.lab.link")
+        os.kill(pid, signal.SIGKILL)
+
     def startup_process(self) -> int:
         """The process of the standby's PostgreSQL that replays, and that would carry a promotion out."""
         (pid,) = [
@@ -286,4 +291,6 @@ class Rig:
         os.kill(pid, signal.SIGCONT)
         await eventually(stands, f"the effect of {step} stands")
         self.kill_worker("recovery")
+        # What the worker said before it died still travels in the cable, and would arrive after the repair.
+        self.lose_what_travels()
         self.cable("repair")
