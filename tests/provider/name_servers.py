@@ -75,7 +75,7 @@ def _knot(folder: Path, port: int) -> list[str]:
 @contextlib.contextmanager
 def name_server(kind: str, folder: Path) -> Iterator[int]:
     """The port of a running server: `lab` or `knot`."""
-    port = free_port(socket.SOCK_DGRAM)
+    port = free_port()
     argv = _lab(folder, port) if kind == "lab" else _knot(folder, port)
     env = os.environ | {SECRET_NAME: SECRET}
     with (folder / "server.log").open("wb") as log:
@@ -91,7 +91,7 @@ def name_server(kind: str, folder: Path) -> Iterator[int]:
 @contextlib.contextmanager
 def resolver(upstream: int) -> Iterator[int]:
     """The port of a running caching resolver."""
-    port = free_port(socket.SOCK_DGRAM)
+    port = free_port()
     words = ["-m", "infra.lab.resolver", "--listen", f"127.0.0.1:{port}", "--upstream", f"127.0.0.1:{upstream}"]
     process = subprocess.Popen([sys.executable, *words])
     try:
@@ -132,7 +132,7 @@ class Relay:
 
     def __init__(self, upstream: int) -> None:
         self.upstream = upstream
-        self.port = free_port(socket.SOCK_DGRAM)
+        self.port = free_port()
         self.mute_updates = False
         self._muted = False
 

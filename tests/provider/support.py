@@ -5,7 +5,6 @@ import functools
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ from activities.providers.base import Context
 from activities.providers.postgres import PROVIDER as POSTGRES
 from activities.providers.postgres.provider import PostgresProvider
 from activities.providers.postgres.server import command_as
+from infra.lab.layout import Ports
 from workflows.model.messages import Ref, StepRequest, Target
 from workflows.model.runbook import Component
 
@@ -50,11 +50,12 @@ def bin_dir() -> Path | None:
     return found[-1] if found else None
 
 
-def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    """A port that nobody uses now."""
-    with socket.socket(type=kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+_PORTS = Ports()
+
+
+def free_port() -> int:
+    """A port that nobody uses now, by TCP or UDP, and that no outgoing connection can take in the meantime."""
+    return _PORTS.take("127.0.0.1")
 
 
 def context(here: str, folder: Path, mine: Callable[[], None] = lambda: None) -> Context:

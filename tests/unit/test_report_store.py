@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.report_store import ReportStore, file_name
 from tests.support import sample_reports
-from workflows.model.failure import Code, PermanentError, TemporaryError
+from workflows.model.failure import Code, PermanentError
 from workflows.model.report import Report, WriteReportRequest, WrittenReport
 
 SAMPLES = ("recovered", "compensated", "parked", "refused")
@@ -97,17 +98,17 @@ async def test_an_interrupted_write_leaves_the_old_report_whole(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(TemporaryError, match="No space left on device") as caught:
+    with pytest.raises(ApplicationError, match="No space left on device") as caught:
         await written(tmp_path, sample_reports.recovered())
-    assert caught.value.code is Code.CONFIGURATION
-    assert caught.value.next_step
+    assert (caught.value.type, caught.value.non_retryable) == (Code.CONFIGURATION, False)
+    assert caught.value.details[0]["next_step"]
     assert snapshot(tmp_path) == before
 
 
 async def test_a_folder_that_is_a_file_is_named_in_the_error(tmp_path: Path) -> None:
     blocked = tmp_path / "reports"
     blocked.write_text("a file")
-    with pytest.raises(TemporaryError, match="reports"):
+    with pytest.raises(ApplicationError, match="reports"):
         await written(blocked, sample_reports.refused())
 
 
