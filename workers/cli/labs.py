@@ -8,7 +8,9 @@ import typer
 if TYPE_CHECKING:
     from infra.lab.info import LabInfo
 
-app = typer.Typer(help="Two real sites on this machine: start, look, break, repair, end.", no_args_is_help=True)
+app = typer.Typer(
+    help="Two real sites on this machine: start, look, break, repair, end.", no_args_is_help=True, rich_markup_mode=None
+)
 
 FolderOption = Annotated[Path, typer.Option("--folder", help="Where the lab lives.")]
 JsonFlag = Annotated[bool, typer.Option("--json", help="For programs: JSON on standard output.")]

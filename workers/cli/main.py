@@ -21,6 +21,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # boxes around the help would double the time until it shows
     epilog="Exit codes: 0 recovered, 1 could not work, 2 bad input, 3 refused, 4 compensated, 5 parked, 6 degraded.",
 )
 runs.register(app)

@@ -185,7 +185,7 @@ def status(
     application: Annotated[str | None, typer.Argument(help="Only this application.")] = None,
     json_output: JsonFlag = False,
 ) -> None:
-    """Where each application is active, under which epoch, and who holds it."""
+    """Where each application is active, and who holds it."""
     import json
 
     async def act(client: "Client") -> int:

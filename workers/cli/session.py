@@ -1,6 +1,5 @@
 """What the commands share: one connection, and output for people or for programs."""
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
@@ -15,6 +14,8 @@ T = TypeVar("T")
 
 def with_client(action: "Callable[[Client], Awaitable[T]]") -> T:
     """Connect to Temporal, do something, and end cleanly."""
+    import asyncio
+
     from workers.connect import connect
     from workers.settings import read_settings
 
