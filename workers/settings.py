@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LAB_FOLDER = Path(".seawall/lab")
+READY_FILE = "worker.ready"
+"""In a worker's state folder for as long as it takes work."""
 
 
 @dataclass(frozen=True)

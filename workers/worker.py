@@ -34,7 +34,7 @@ from activities.sync_delta import SyncDelta
 from workers.connect import connect
 from workers.marking import keep_marking, readable_runbooks
 from workers.sandbox import runner
-from workers.settings import Settings
+from workers.settings import READY_FILE, Settings
 from workflows.application import Application
 from workflows.failover import Failover
 from workflows.model.failure import PermanentError
@@ -43,7 +43,6 @@ from workflows.model.messages import CONTROL_QUEUE, site_queue
 log = logging.getLogger("seawall.worker")
 
 WORKFLOWS = (Failover, Application)
-READY_FILE = "worker.ready"
 
 
 def verb_activities(bench: Bench) -> list[Callable[..., Any]]:

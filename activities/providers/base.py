@@ -89,6 +89,19 @@ class Provider:
         self.settings = settings
         self.context = context
 
+    def insist_on_being_at(self, site: str) -> None:
+        """For what touches processes and files: only the site's own worker may.
+
+        Raises:
+            PermanentError: CONFIGURATION, when the step was sent to another worker.
+        """
+        if self.context.here != site:
+            raise PermanentError(
+                Code.CONFIGURATION,
+                f"This step touches the machine at {site} and was sent to the worker at {self.context.here}.",
+                f"Run it on the task queue of {site}.",
+            )
+
     def unsupported(self, verb: Verb) -> PermanentError:
         """The answer to a verb that this kind cannot do."""
         return PermanentError(Code.UNSUPPORTED, f"The kind {self.kind} cannot {re.sub('_', ' ', verb.value)}.")

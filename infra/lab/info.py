@@ -6,7 +6,6 @@ from pathlib import Path
 from workflows.model.base import Message
 
 SITES = ("primary", "recovery")
-LINK_KINDS = ("replication", "management", "temporal")
 
 
 class SiteInfo(Message):

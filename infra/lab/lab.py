@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 import psycopg
 
+from workers.settings import READY_FILE
+
 from . import layout, postgres, proctree
 from .client import NotRunning, ask
 from .info import SITES, HostStatus, LabInfo, LabStatus, Outcome, lab_file, load_info
@@ -22,8 +24,6 @@ from .postgres import LabError
 
 HOME, STANDBY = SITES
 START_SECONDS = 30.0
-READY_FILE = "worker.ready"
-DEFAULT_FOLDER = Path(".seawall/lab")
 
 Say = Callable[[str], None]
 

@@ -108,9 +108,14 @@ def _worker(info: LabInfo, name: str, temporal: str, state: Path) -> Service:
     )
 
 
-def _temporal(info: LabInfo) -> Service:
+def temporal_program() -> str | None:
+    """The Temporal command: beside this Python, as its wheel installs it, else on PATH; None when there is none."""
     beside = Path(sys.executable).parent / "temporal"
-    program = str(beside) if beside.exists() else shutil.which("temporal")
+    return str(beside) if beside.exists() else shutil.which("temporal")
+
+
+def _temporal(info: LabInfo) -> Service:
+    program = temporal_program()
     if program is None:
         raise LabError("The Temporal server is not installed. Install it with: pip install 'seawall[lab]'")
     host, _, port = info.temporal_address.rpartition(":")

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 from temporalio import activity, workflow
+from temporalio.common import SearchAttributeIndexedValueType
 
 from activities.bench import Bench
 from activities.providers.registry import KINDS, Registry
+from infra.lab.plan import SEARCH_ATTRIBUTES
 from workers.guard import OURS, check_package_names
 from workers.worker import WORKFLOWS, verb_activities
+from workflows.engine.attributes import ALL
 from workflows.model.verbs import Verb
 
 ROOT = Path(__file__).parents[2]
@@ -65,3 +68,10 @@ def test_help_loads_nothing_heavy() -> None:
     code = f"import sys, workers.cli.main; print([name for name in {heavy} if name in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert loaded.stdout.strip() == "[]"
+
+
+def test_the_lab_registers_every_search_attribute_that_runs_set() -> None:
+    """The lab names them as text, so that starting it does not load the SDK."""
+    types = {"Keyword": SearchAttributeIndexedValueType.KEYWORD, "Int": SearchAttributeIndexedValueType.INT}
+    registered = {tuple(entry.split("=")) for entry in SEARCH_ATTRIBUTES}
+    assert {(name, types[kind]) for name, kind in registered} == {(key.name, key.indexed_value_type) for key in ALL}

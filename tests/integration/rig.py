@@ -24,12 +24,12 @@ from temporalio.client import Client
 from infra.lab import lab, proctree
 from infra.lab.client import ask
 from infra.lab.info import LabInfo
-from infra.lab.lab import READY_FILE
 from infra.lab.load import Load
 from infra.lab.watcher import Watcher
 from workers import control
 from workers.connect import connect
 from workers.demo.cockpit import settings_of
+from workers.settings import READY_FILE
 from workflows.model.failure import PermanentError
 from workflows.model.messages import FailoverRequest, ProgressView, RunState, StepState
 from workflows.model.report import Report

@@ -3,10 +3,8 @@
 import asyncio
 import importlib.util
 import json
-import shutil
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from workers.cli.session import console
 from workers.cli.tables import DoctorRow, doctor_table
@@ -64,8 +62,9 @@ def _postgres() -> tuple[bool, str, str]:
 
 
 def _temporal_command() -> tuple[bool, str, str]:
-    beside = Path(sys.executable).parent / "temporal"
-    found = str(beside) if beside.exists() else shutil.which("temporal")
+    from infra.lab.plan import temporal_program
+
+    found = temporal_program()
     return bool(found), found or "no `temporal` command (only the lab wants it)", "pip install 'seawall[lab]'"
 
 

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from workers.settings import LAB_FOLDER
+
 if TYPE_CHECKING:
     from infra.lab.info import LabInfo
 
@@ -15,12 +17,11 @@ app = typer.Typer(
 FolderOption = Annotated[Path, typer.Option("--folder", help="Where the lab lives.")]
 JsonFlag = Annotated[bool, typer.Option("--json", help="For programs: JSON on standard output.")]
 PortOption = Annotated[int | None, typer.Option(help="A port of your choice; a free one otherwise.")]
-LAB = Path(".seawall/lab")
 
 
 @app.command()
 def up(
-    folder: FolderOption = LAB,
+    folder: FolderOption = LAB_FOLDER,
     asynchronous: Annotated[bool, typer.Option("--async", help="Replicate without waiting for the standby.")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Return when it runs.")] = False,
     temporal_port: Annotated[int | None, typer.Option(help="Where Temporal listens; any free port otherwise.")] = None,
@@ -71,7 +72,7 @@ def _describe(info: "LabInfo") -> None:
 
 @app.command()
 def down(
-    folder: FolderOption = LAB,
+    folder: FolderOption = LAB_FOLDER,
     everything: Annotated[bool, typer.Option("--all", help="Remove the reports too.")] = False,
 ) -> None:
     """End every process of the lab."""
@@ -81,7 +82,7 @@ def down(
 
 
 @app.command()
-def status(folder: FolderOption = LAB, json_output: JsonFlag = False) -> None:
+def status(folder: FolderOption = LAB_FOLDER, json_output: JsonFlag = False) -> None:
     """What runs, what is broken, and where users are sent."""
     from infra.lab import lab
     from workers.cli.session import console, print_json
@@ -110,7 +111,7 @@ def status(folder: FolderOption = LAB, json_output: JsonFlag = False) -> None:
 def break_(
     what: Annotated[str, typer.Argument(help="kill, kill-postgres, pause, cut, isolate-orchestrator, ...")],
     site: Annotated[str, typer.Argument(help="primary or recovery.")] = "primary",
-    folder: FolderOption = LAB,
+    folder: FolderOption = LAB_FOLDER,
 ) -> None:
     """Really break something."""
     _change("break_", what, site, folder)
@@ -120,7 +121,7 @@ def break_(
 def repair(
     what: Annotated[str, typer.Argument(help="What was broken.")],
     site: Annotated[str, typer.Argument(help="primary or recovery.")] = "primary",
-    folder: FolderOption = LAB,
+    folder: FolderOption = LAB_FOLDER,
 ) -> None:
     """Mend what `break` broke."""
     _change("repair", what, site, folder)

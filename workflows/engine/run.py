@@ -70,7 +70,6 @@ class RecoveryRun(Answering):
 
         A cancel of the workflow becomes a request to stop: it never tears a step apart, and never skips an undo.
         """
-        attributes.show(self.progress())
         self.changed()
         task = asyncio.ensure_future(procedure)
         await self._through_cancels(task)

@@ -6,10 +6,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from .base import Duration, Message, Name, Strict
+from .base import Message, Name, Strict
 from .observed import CheckResult, FenceProof, Loss, Observation, RecoveryPoint
 from .plan import Mode, Operation, Plan, Step
-from .runbook import Component, FenceDevice, Marker, PublicCheck, Runbook
+from .runbook import Component, FenceDevice, PublicCheck, Runbook
 
 CONTROL_QUEUE = "seawall"
 
@@ -171,13 +171,6 @@ class PlanRequest(Message):
     source: str
     target: str
     mode: Mode
-
-
-class MarkerReading(Message):
-    """Where the marker probe writes, for `activities.marker`."""
-
-    marker: Marker
-    component: str
 
 
 # --- The Application entity ---
@@ -376,7 +369,6 @@ class CompiledPlan(Message):
     steps: tuple[CompiledStep, ...]
     expected_seconds: float
     approvals_after_seconds: float = 0.0
-    interval: Duration | None = None
 
 
 StepRequest.model_rebuild()

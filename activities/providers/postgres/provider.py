@@ -63,12 +63,7 @@ class PostgresProvider(Provider):
     def local(self, name: str) -> PostgresSite:
         """The same, for what touches processes and files: only the site's own worker may."""
         found = self.site(name)
-        if self.context.here != name:
-            raise PermanentError(
-                Code.CONFIGURATION,
-                f"This step touches the machine at {name} and was sent to the worker at {self.context.here}.",
-                f"Run it on the task queue of {name}.",
-            )
+        self.insist_on_being_at(name)
         return found
 
     def address(self, name: str) -> Address:

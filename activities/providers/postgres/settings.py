@@ -67,8 +67,6 @@ class PostgresSettings(Strict):
     password: SecretRef
     sslmode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
     connect_timeout: Duration = timedelta(seconds=1)
-    statement_timeout: Duration = timedelta(seconds=5)
-    """For every short question. Waits (stop, start, promote, replay) have their own limits below."""
     stop_timeout: Duration = timedelta(seconds=60)
     start_timeout: Duration = timedelta(seconds=60)
     promote_timeout: Duration = timedelta(seconds=60)

@@ -57,12 +57,7 @@ class ProcessProvider(Provider):
 
     def _local(self, name: str) -> ProcessSite:
         found = self._site(name)
-        if self.context.here != name:
-            raise PermanentError(
-                Code.CONFIGURATION,
-                f"This step touches the machine at {name} and was sent to the worker at {self.context.here}.",
-                f"Run it on the task queue of {name}.",
-            )
+        self.insist_on_being_at(name)
         return found
 
     async def observe(self, component: str, site: str, observer: str) -> Observation:
