@@ -1,5 +1,6 @@
 """What every verb works with: the providers, and the place where this worker stands."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -7,7 +8,7 @@ from pydantic import ValidationError
 from activities.providers.base import Context, Provider
 from activities.providers.registry import Registry
 from workflows.model.failure import Code, PermanentError
-from workflows.model.messages import Target
+from workflows.model.messages import Bubble, Target
 from workflows.model.runbook import FenceDevice
 
 from .wire import Pulse
@@ -27,17 +28,19 @@ class Bench:
         Raises:
             PermanentError: UNSUPPORTED, or CONFIGURATION when the settings do not fit the kind.
         """
-        return self._make(target.component.kind, target.component.settings, pulse)
+        return self._make(target.component.kind, target.component.settings, pulse, target.bubble)
 
     def device(self, device: FenceDevice, pulse: Pulse) -> Provider:
         """The provider of a site's fence device."""
         return self._make(device.kind, device.settings, pulse)
 
-    def _make(self, kind: str, settings: dict[str, object], pulse: Pulse | None) -> Provider:
+    def _make(
+        self, kind: str, settings: dict[str, object], pulse: Pulse | None, bubble: Bubble | None = None
+    ) -> Provider:
         found = self.registry.get(kind)
-        context = Context(here=self.here, state_dir=self.state_dir)
+        context = Context(here=self.here, state_dir=self.state_dir, bubble=bubble)
         if pulse is not None:
-            context = Context(self.here, self.state_dir, heartbeat=pulse.progress, still_mine=pulse.still_mine)
+            context = replace(context, heartbeat=pulse.progress, still_mine=pulse.still_mine)
         try:
             return found(found.Settings.model_validate(settings), context)
         except ValidationError as error:

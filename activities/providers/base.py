@@ -26,7 +26,7 @@ from typing import Any, ClassVar
 
 from workflows.model.base import Strict
 from workflows.model.failure import Code, PermanentError
-from workflows.model.messages import StepRequest, StepResult
+from workflows.model.messages import Bubble, StepRequest, StepResult
 from workflows.model.observed import Observation, Reach
 from workflows.model.runbook import Check, Marker, Role, SecretRef
 from workflows.model.verbs import Verb
@@ -49,6 +49,9 @@ class Context:
     """Tell progress in a few words; cheap, call it in every turn of a wait."""
     still_mine: Callable[[], None] = field(default=lambda: None)
     """Raises when this attempt's time is over (a frozen worker that woke up late must not act)."""
+    bubble: Bubble | None = None
+    """In a drill: where the clone lives on which the verb acts. A provider that is given one never touches the
+    component itself."""
 
 
 def secret(ref: SecretRef) -> str:
@@ -175,3 +178,73 @@ class Provider:
         Called by the worker of another site, so that the ledger outlives the site whose loss it measures.
         """
         raise self.unsupported(Verb.MEASURE_LOSS)
+
+    # --- The way home ---
+
+    async def compare_sites(self, request: StepRequest) -> StepResult:
+        """Could the component live at `target.target` as well as it does at `target.source`? Sets `result.findings`;
+        settings that would lose data at either site are findings too."""
+        raise self.unsupported(Verb.COMPARE_SITES)
+
+    async def measure_lag(self, request: StepRequest) -> StepResult:
+        """Write a marker at `target.source` and wait until it is seen at `target.target`: how far behind it is.
+
+        Sets `after`: lag_seconds, lag_bytes, marker, and what the replica itself claims.
+
+        Raises:
+            PermanentError: REPLICA_FROZEN when it does not come within 30 s, whatever the replica says of itself.
+        """
+        raise self.unsupported(Verb.MEASURE_LAG)
+
+    async def verify_consistency(self, request: StepRequest) -> StepResult:
+        """Compare the copy at `target.target` with the data at `target.source`. Sets `result.consistency`.
+
+        Raises:
+            PermanentError: INCONSISTENT, naming what differs.
+        """
+        raise self.unsupported(Verb.VERIFY_CONSISTENCY)
+
+    async def archive_diverged(self, request: StepRequest) -> StepResult:
+        """Keep, and name, what only `target.source` (the old site, not serving) has. Sets `result.divergence`."""
+        raise self.unsupported(Verb.ARCHIVE_DIVERGED)
+
+    async def rebuild_replica(self, request: StepRequest) -> StepResult:
+        """Make `target.source` a replica of `target.target`, which serves.
+
+        Raises:
+            PermanentError: ROLE_MISMATCH when what is to be overwritten serves, or holds the current epoch.
+        """
+        raise self.unsupported(Verb.REBUILD_REPLICA)
+
+    async def protect(self, request: StepRequest) -> StepResult:
+        """Wait until the replica at `target.source` really follows `target.target` within `request.max_lag`, then let
+        the serving side rely on it as the runbook's replication says."""
+        raise self.unsupported(Verb.PROTECT)
+
+    async def reopen_site(self, request: StepRequest) -> StepResult:
+        """For a fence device: switch the held-off site on again, with nothing of the application started there."""
+        raise self.unsupported(Verb.REOPEN_SITE)
+
+    # --- Recovery points ---
+
+    async def list_points(self, request: StepRequest) -> StepResult:
+        """Every recovery point at `target.site`. Sets `result.points`, the newest first."""
+        raise self.unsupported(Verb.SNAPSHOT)
+
+    async def restore(self, request: StepRequest) -> StepResult:
+        """Lay `request.point` down at `target.site`, ready to be promoted; what was there is set aside."""
+        raise self.unsupported(Verb.RESTORE)
+
+    async def discard_restore(self, request: StepRequest) -> StepResult:
+        """Undo `restore`: put back what was set aside."""
+        raise self.unsupported(Verb.DISCARD_RESTORE)
+
+    async def prune(self, request: StepRequest) -> StepResult:
+        """Remove the recovery points that the retention no longer wants; never the last verified one."""
+        raise self.unsupported(Verb.PRUNE)
+
+    # --- Drills ---
+
+    async def clone_data(self, request: StepRequest) -> StepResult:
+        """Lay a copy of `request.point` down in the bubble, and start it there as a standby, ready to be promoted."""
+        raise self.unsupported(Verb.CLONE_DATA)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from .base import Message, Name, Strict
-from .observed import CheckResult, FenceProof, Loss, Observation, RecoveryPoint
+from .observed import CheckResult, Consistency, Divergence, FenceProof, Finding, Loss, Observation, RecoveryPoint
 from .plan import Mode, Operation, Plan, Step
 from .runbook import Component, FenceDevice, PublicCheck, Runbook
 
@@ -91,6 +91,19 @@ class Ref(Message):
         return f"{self.workflow_id}:{self.step}:{self.epoch}"
 
 
+class Bubble(Message):
+    """A place at a site where clones run and from which nothing else can be reached. It lives in the folder
+    `bubbles/NAME` of that site's worker, which holds its lease too: what is not closed in time is swept."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,79}$")]
+    site: str
+    names: dict[str, str] = {}
+    """The names that resolve inside, with their addresses."""
+    canaries: tuple[str, ...] = ()
+    """Production endpoints, as host:port, that must be reachable from outside and unreachable from inside."""
+    expires: datetime
+
+
 class Target(Message):
     """A component as a step sees it: what it is, where the step acts, and which site is the other one."""
 
@@ -99,6 +112,8 @@ class Target(Message):
     site: str
     source: str
     target: str
+    bubble: Bubble | None = None
+    """Set in a drill: the step acts on the clone that lives there, never on the component itself."""
 
 
 class StepRequest(Message):
@@ -118,6 +133,10 @@ class StepRequest(Message):
     """Where the data must have come to before it may be promoted."""
     point: RecoveryPoint | None = None
     public: PublicCheck | None = None
+    choice: str = "latest"
+    """Which recovery point is wanted; see `FailoverRequest.point`."""
+    max_lag: float = 10.0
+    """Seconds that a replica may be behind and still count as following."""
     result: "StepResult | None" = None
     """Of the step that is undone, in an undo."""
 
@@ -138,6 +157,11 @@ class StepResult(Message):
     point: RecoveryPoint | None = None
     loss: Loss | None = None
     checks: tuple[CheckResult, ...] = ()
+    points: tuple[RecoveryPoint, ...] = ()
+    """All that could be chosen, the newest first."""
+    divergence: Divergence | None = None
+    consistency: Consistency | None = None
+    findings: tuple[Finding, ...] = ()
 
 
 class ObserveRequest(Message):

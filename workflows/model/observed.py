@@ -57,6 +57,20 @@ class RecoveryPoint(Message):
     """Number of the newest marker that is in the data."""
     marker_at: datetime | None = None
     expected_loss: Lag = Lag()
+    name: str = ""
+    """By which a person chooses it; empty for the end of a stream."""
+    taken: datetime | None = None
+    """When the copy was taken; null for the end of a stream."""
+    covers_until: datetime | None = None
+    """The last moment to which it can be restored, by the log that is kept with it."""
+    size: int | None = None
+    """Bytes on disk; null where it was not measured."""
+    verified: datetime | None = None
+    """When it was last proved to be whole; null when it never was."""
+    proof: str = ""
+    """How it was proved, in words."""
+    until: datetime | None = None
+    """Restore what was committed before this moment, and nothing later; null for all that it covers."""
 
 
 class FenceProof(Message):
@@ -97,6 +111,71 @@ class Loss(Message):
     method: str = ""
     complete: bool = True
     """False when not every writer was back before the measurement ended."""
+
+
+class DivergedTable(Message):
+    """Rows of one table that only the old site has."""
+
+    table: str
+    rows: int
+    keys: tuple[str, ...] = ()
+    """The first fifty of their primary keys, as text; never the other columns, which stand in the archive only."""
+
+
+class Divergence(Message):
+    """What a site has that the serving one never received: kept and named before anything there is overwritten."""
+
+    component: str
+    site: str
+    diverged: bool
+    since: str = ""
+    """Position at which the two histories part."""
+    until: str = ""
+    """Where the old site's data ends."""
+    bytes: int | None = None
+    tables: tuple[DivergedTable, ...] = ()
+    folder: str = ""
+    """Where it was archived, on the old site's machine; empty when there was nothing to keep."""
+    complete: bool = True
+    """False when something was kept as a log only, and could not be told as rows."""
+    detail: str = ""
+
+
+class TableComparison(Message):
+    """One table on both sides, at one and the same position of the log."""
+
+    table: str
+    rows_source: int
+    rows_target: int
+    equal: bool
+    differing: tuple[str, ...] = ()
+    """Where they differ, in words: the first chunks or keys."""
+
+
+class Consistency(Message):
+    """Whether two copies of a data component hold the same. Null means not measured; it never means equal."""
+
+    component: str
+    equal: bool | None
+    position_source: str = ""
+    position_target: str = ""
+    tables: tuple[TableComparison, ...] = ()
+    delta_bytes: int | None = None
+    """What had still to be copied when it began."""
+    method: str = ""
+    at: datetime
+    detail: str = ""
+
+
+class Finding(Message):
+    """Something that a person should know or mend."""
+
+    code: str
+    """Stable and short, such as FSYNC_OFF."""
+    sentence: str
+    next_step: str = ""
+    blocking: bool = False
+    """Whether a planned move must not start with it."""
 
 
 class Refusal(Message):

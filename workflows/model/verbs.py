@@ -20,8 +20,26 @@ class Verb(StrEnum):
     RESTORE_DNS = "restore_dns"
     VERIFY = "verify"
     MEASURE_LOSS = "measure_loss"
+    COMPARE_SITES = "compare_sites"
+    MEASURE_LAG = "measure_lag"
+    VERIFY_CONSISTENCY = "verify_consistency"
+    REOPEN_SITE = "reopen_site"
+    ARCHIVE_DIVERGED = "archive_diverged"
+    REBUILD_REPLICA = "rebuild_replica"
+    PROTECT = "protect"
+    RESTORE = "restore"
+    DISCARD_RESTORE = "discard_restore"
+    PRUNE = "prune"
+    OPEN_BUBBLE = "open_bubble"
+    CLOSE_BUBBLE = "close_bubble"
+    PROVE_ISOLATION = "prove_isolation"
+    CLONE_DATA = "clone_data"
     GATE = "approve"
     """Not an activity: the step that waits for people."""
+    WINDOW = "wait_for_window"
+    """Not an activity: the step that waits for the agreed time."""
+    SIMULATE = "simulate"
+    """Not an activity: what a drill leaves out, shown in its place."""
 
     @property
     def mutates(self) -> bool:
@@ -39,5 +57,15 @@ _MUTATING = frozenset(
         Verb.STOP_INSTANCES,
         Verb.FLIP_DNS,
         Verb.RESTORE_DNS,
+        Verb.REOPEN_SITE,
+        Verb.ARCHIVE_DIVERGED,
+        Verb.REBUILD_REPLICA,
+        Verb.PROTECT,
+        Verb.RESTORE,
+        Verb.DISCARD_RESTORE,
+        Verb.PRUNE,
+        Verb.OPEN_BUBBLE,
+        Verb.CLOSE_BUBBLE,
+        Verb.CLONE_DATA,
     }
 )

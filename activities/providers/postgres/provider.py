@@ -14,7 +14,26 @@ from workflows.model.observed import Observation, Reach
 from workflows.model.runbook import Check, Marker, Role
 from workflows.model.verbs import Verb
 
-from . import checks, fence_file, loss, marker, observe, probe, recovery, server, snapshot
+from . import (
+    checks,
+    clone,
+    consistency,
+    diverged,
+    fence_file,
+    freshness,
+    loss,
+    marker,
+    observe,
+    parity,
+    points,
+    probe,
+    protect,
+    rebuild,
+    recovery,
+    restore,
+    server,
+    snapshot,
+)
 from .fence import fence
 from .promote import promote
 from .settings import PostgresSettings, PostgresSite
@@ -40,6 +59,16 @@ class PostgresProvider(Provider):
             Verb.PROMOTE,
             Verb.HEALTH_CHECK,
             Verb.MEASURE_LOSS,
+            Verb.COMPARE_SITES,
+            Verb.MEASURE_LAG,
+            Verb.VERIFY_CONSISTENCY,
+            Verb.ARCHIVE_DIVERGED,
+            Verb.REBUILD_REPLICA,
+            Verb.PROTECT,
+            Verb.RESTORE,
+            Verb.DISCARD_RESTORE,
+            Verb.PRUNE,
+            Verb.CLONE_DATA,
         }
     )
     Settings: ClassVar[type[Strict]] = PostgresSettings
@@ -135,6 +164,39 @@ class PostgresProvider(Provider):
 
     async def measure_loss(self, request: StepRequest) -> StepResult:
         return await loss.measure(self, request)
+
+    async def compare_sites(self, request: StepRequest) -> StepResult:
+        return await parity.compare(self, request)
+
+    async def measure_lag(self, request: StepRequest) -> StepResult:
+        return await freshness.measure(self, request)
+
+    async def verify_consistency(self, request: StepRequest) -> StepResult:
+        return await consistency.verify(self, request)
+
+    async def archive_diverged(self, request: StepRequest) -> StepResult:
+        return await diverged.archive(self, request)
+
+    async def rebuild_replica(self, request: StepRequest) -> StepResult:
+        return await rebuild.rebuild(self, request)
+
+    async def protect(self, request: StepRequest) -> StepResult:
+        return await protect.protect(self, request)
+
+    async def list_points(self, request: StepRequest) -> StepResult:
+        return await points.list_points(self, request)
+
+    async def prune(self, request: StepRequest) -> StepResult:
+        return await points.prune(self, request)
+
+    async def restore(self, request: StepRequest) -> StepResult:
+        return await restore.restore(self, request)
+
+    async def discard_restore(self, request: StepRequest) -> StepResult:
+        return await restore.discard(self, request)
+
+    async def clone_data(self, request: StepRequest) -> StepResult:
+        return await clone.clone(self, request)
 
     async def keep_marking(self, component: str, reading: Marker, site: str) -> None:
         """Write markers at a site for as long as this task lives; see `marker.keep_marking`."""

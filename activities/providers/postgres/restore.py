@@ -1,0 +1,15 @@
+"""PLACEHOLDER, to be replaced by its builder."""
+
+from typing import Any
+
+from workflows.model.messages import StepResult
+
+
+async def restore(provider: Any, request: Any) -> StepResult:
+    """Placeholder."""
+    raise NotImplementedError
+
+
+async def discard(provider: Any, request: Any) -> StepResult:
+    """Placeholder."""
+    raise NotImplementedError
