@@ -13,7 +13,7 @@ import secrets
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlsplit
 
 import httpx
@@ -37,6 +37,8 @@ _WARM_UP_URL = "http://127.0.0.1:9/"
 _warm = False
 
 Heartbeat = Callable[[str], None]
+Names = Mapping[str, str]
+_NO_NAMES: Names = {}
 BODY_BYTES = 65_536
 REQUEST_SECONDS = 300.0
 """Only a backstop: each try ends after its own `timeout`."""
@@ -57,30 +59,34 @@ async def warm_up() -> None:
                 await _request("HEAD", _WARM_UP_URL, "127.0.0.1")
 
 
-async def run_check(check: Check, *, provider: Provider | None, site: str, heartbeat: Heartbeat) -> CheckResult:
+async def run_check(
+    check: Check, *, provider: Provider | None, site: str, heartbeat: Heartbeat, names: Names = _NO_NAMES
+) -> CheckResult:
     """Try `check` until it passed `check.passes` times in a row, `check.tries` are used up, or its deadline is over.
+
+    `names` are addresses that need not be asked for.
 
     Raises:
         PermanentError: the check itself cannot be done (CONFIGURATION, UNSUPPORTED).
     """
 
     async def once() -> str:
-        return await _once(check, provider, site)
+        return await _once(check, provider, site, names)
 
     return await _until(_name(check), check, once, heartbeat)
 
 
-async def run_public_check(public: PublicCheck, heartbeat: Heartbeat) -> CheckResult:
+async def run_public_check(public: PublicCheck, heartbeat: Heartbeat, names: Names = _NO_NAMES) -> CheckResult:
     """The functional check through the public name, resolved anew at each try as a user's client would."""
 
     async def once() -> str:
         port = urlsplit(public.url).port or (443 if public.url.startswith("https:") else 80)
-        if public.resolver:
+        if public.resolver and public.name.rstrip(".").lower() not in names:
             host, _, resolver_port = public.resolver.rpartition(":")
             host = await _resolve(host, int(resolver_port))
             address = (await _ask_dns(host, int(resolver_port), public.name, public.timing.timeout.total_seconds()))[0]
         else:
-            address = await _resolve(public.name, port)
+            address = await _resolve(public.name, port, names)
         detail = await _functional(public.url, address, host=public.name)
         return f"{public.name} is {address}: {detail}"
 
@@ -132,16 +138,16 @@ async def _until(
         await asyncio.sleep(wait)
 
 
-async def _once(check: Check, provider: Provider | None, site: str) -> str:
+async def _once(check: Check, provider: Provider | None, site: str, names: Names) -> str:
     match check:
         case TcpCheck():
-            return await _tcp(check)
+            return await _tcp(check, names)
         case HttpCheck():
-            return await _http(check)
+            return await _http(check, names)
         case FunctionalCheck():
-            return await _functional(check.url, await _resolve_url(check.url))
+            return await _functional(check.url, await _resolve_url(check.url, names))
         case DnsCheck() if check.server is not None:
-            address = await _resolve(check.server, check.port)
+            address = await _resolve(check.server, check.port, names)
             found = await _ask_dns(address, check.port, check.name, check.timeout.total_seconds())
             return f"{check.name} is {', '.join(found)}."
         case _:
@@ -154,8 +160,8 @@ async def _once(check: Check, provider: Provider | None, site: str) -> str:
             return await provider.check(check, site)
 
 
-async def _tcp(check: TcpCheck) -> str:
-    address = await _resolve(check.host, check.port)
+async def _tcp(check: TcpCheck, names: Names) -> str:
+    address = await _resolve(check.host, check.port, names)
     try:
         _, writer = await asyncio.open_connection(address, check.port)
     except OSError as error:
@@ -166,9 +172,9 @@ async def _tcp(check: TcpCheck) -> str:
     return "The port accepts connections."
 
 
-async def _http(check: HttpCheck) -> str:
+async def _http(check: HttpCheck, names: Names) -> str:
     started = time.monotonic()
-    status, body = await _request(check.method, check.url, await _resolve_url(check.url))
+    status, body = await _request(check.method, check.url, await _resolve_url(check.url, names))
     taken = time.monotonic() - started
     if status != check.status:
         raise _Failed(f"HTTP {status} instead of {check.status}.")
@@ -231,12 +237,13 @@ async def _request(
         raise _Failed(f"No HTTP answer ({type(error).__name__}).") from None
 
 
-async def _resolve_url(url: str) -> str:
+async def _resolve_url(url: str, names: Names) -> str:
     parts = urlsplit(url)
-    return await _resolve(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+    return await _resolve(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80), names)
 
 
-async def _resolve(host: str, port: int) -> str:
+async def _resolve(host: str, port: int, names: Names = _NO_NAMES) -> str:
+    host = names.get(host.rstrip(".").lower(), host)
     try:
         return str(ipaddress.ip_address(host))
     except ValueError:

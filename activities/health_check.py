@@ -1,13 +1,17 @@
 """health_check and verify: is the component serving at this site, and can a user really use the application?"""
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from workflows.model.failure import Code, PermanentError
-from workflows.model.messages import StepRequest, StepResult
+from workflows.model.messages import StepRequest, StepResult, Target
 from workflows.model.observed import CheckResult
+from workflows.model.runbook import Check, SqlCheck
 from workflows.model.verbs import Verb
 
 from .bench import Bench
+from .bubble.inside import checks_inside, public_inside
+from .bubble.place import Place
 from .checks import run_check, run_public_check
 from .wire import Pulse, verb
 
@@ -27,11 +31,16 @@ class HealthCheck:
         """
         target = request.target
         provider = self._bench.provider(target, pulse)
-        results = []
-        for check in target.component.checks.get(target.site, ()):
-            result = await run_check(check, provider=provider, site=target.site, heartbeat=pulse.progress)
-            results.append(result)
-            _insist(results)
+        results: list[CheckResult] = []
+        for asked_here, checks in groupby(_checks(target), lambda check: _asked_here(check, target)):
+            if not asked_here and target.bubble:
+                place = Place.of(self._bench.state_dir, target.bubble)
+                results += await checks_inside(place, target.bubble, list(checks), pulse.progress)
+                _insist(results)
+                continue
+            for check in checks:
+                results.append(await run_check(check, provider=provider, site=target.site, heartbeat=pulse.progress))
+                _insist(results)
         return StepResult(changed=False, detail=_told(results), checks=tuple(results))
 
     @verb(Verb.VERIFY)
@@ -42,9 +51,24 @@ class HealthCheck:
             PermanentError: CHECK_FAILED with what a user would see.
         """
         assert request.public is not None
-        result = await run_public_check(request.public, heartbeat=pulse.progress)
+        if bubble := request.target.bubble:
+            place = Place.of(self._bench.state_dir, bubble)
+            result = await public_inside(place, bubble, request.public, pulse.progress)
+        else:
+            result = await run_public_check(request.public, heartbeat=pulse.progress)
         _insist([result])
         return StepResult(changed=False, detail=_told([result]), checks=(result,))
+
+
+def _checks(target: Target) -> tuple[Check, ...]:
+    if target.bubble and target.site in target.component.drill.checks:
+        return target.component.drill.checks[target.site]
+    return target.component.checks.get(target.site, ())
+
+
+def _asked_here(check: Check, target: Target) -> bool:
+    """Checks of a provider's own kind go through it, which knows the way to its clone; all others act inside."""
+    return target.bubble is None or isinstance(check, SqlCheck)
 
 
 def _insist(results: Sequence[CheckResult]) -> None:

@@ -12,17 +12,30 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from workflows.model.failure import Code, PermanentError
+from workflows.model.failure import Code, PermanentError, TemporaryError
 from workflows.model.messages import (
     CONTROL_QUEUE,
     AcquireRequest,
     ApplicationState,
     Lease,
+    NoteDrillRequest,
+    NoteReplicationRequest,
     ReleaseRequest,
     application_workflow_id,
 )
 
 from .wire import on_the_wire
+
+
+def entity(application: str) -> WithStartWorkflowOperation[Any, Any]:
+    """The start of the application's entity, where it does not run yet."""
+    return WithStartWorkflowOperation(
+        "Application",
+        id=application_workflow_id(application),
+        task_queue=CONTROL_QUEUE,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        static_summary=f"{application}: lease and epoch",
+    )
 
 
 class Leases:
@@ -38,13 +51,7 @@ class Leases:
         Raises:
             PermanentError: APPLICATION_BUSY, naming the holder.
         """
-        start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
-            "Application",
-            id=application_workflow_id(request.application),
-            task_queue=CONTROL_QUEUE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            static_summary=f"{request.application}: lease and epoch",
-        )
+        start = entity(request.application)
         with on_the_wire():
             try:
                 lease: Lease = await self._client.execute_update_with_start_workflow(
@@ -66,6 +73,35 @@ class Leases:
             except WorkflowUpdateFailedError as error:
                 raise _permanent(error) from None
         return state
+
+    @activity.defn(name="application_state")
+    async def application_state(self, application: str) -> ApplicationState:
+        """What the entity knows; an empty state when it was never asked before."""
+        handle = self._client.get_workflow_handle(application_workflow_id(application))
+        with on_the_wire():
+            try:
+                state: ApplicationState = await handle.query("state", result_type=ApplicationState)
+            except RPCError as error:
+                if error.status is RPCStatusCode.NOT_FOUND:
+                    return ApplicationState(application=application)
+                raise TemporaryError(Code.UNREACHABLE, f"The entity of {application} did not answer.") from error
+        return state
+
+    @activity.defn(name="note_drill")
+    async def note_drill(self, request: NoteDrillRequest) -> None:
+        """Let the entity remember a drill."""
+        await self._tell(request.application, "note_drill", request.drill)
+
+    @activity.defn(name="note_replication")
+    async def note_replication(self, request: NoteReplicationRequest) -> None:
+        """Let the entity know how far its copy is behind; it is started when it does not run yet."""
+        await self._tell(request.application, "note_replication", request.found)
+
+    async def _tell(self, application: str, name: str, told: Any) -> None:
+        with on_the_wire():
+            await self._client.execute_update_with_start_workflow(
+                name, told, start_workflow_operation=entity(application), result_type=None
+            )
 
     async def _refusal(self, error: WorkflowUpdateFailedError, request: AcquireRequest) -> PermanentError:
         """The entity's refusal; with a word more when the holder is not running any more."""

@@ -1,8 +1,10 @@
-"""observe: one look at one component at one site. A dead or silent target is an answer, not an error."""
+"""observe: one observer's look at components of one site. A dead or silent target is an answer, not an error."""
+
+import asyncio
 
 from temporalio import activity
 
-from workflows.model.messages import ObserveRequest
+from workflows.model.messages import Looks, ObserveRequest, Target
 from workflows.model.observed import Observation
 from workflows.model.verbs import Verb
 
@@ -17,8 +19,11 @@ class Observe:
         self._bench = bench
 
     @activity.defn(name=Verb.OBSERVE.value)
-    async def observe(self, request: ObserveRequest) -> Observation:
-        """What this worker sees of the component."""
+    async def observe(self, request: ObserveRequest) -> Looks:
+        """What this worker sees of the components, all looked at together."""
         with on_the_wire():
-            provider = self._bench.provider(request.target)
-            return await provider.observe(request.target.name, request.target.site, request.observer)
+            looks = await asyncio.gather(*(self._look(target, request.observer) for target in request.targets))
+        return Looks(looks=tuple(looks))
+
+    async def _look(self, target: Target, observer: str) -> Observation:
+        return await self._bench.provider(target).observe(target.name, target.site, observer)

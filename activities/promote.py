@@ -26,8 +26,8 @@ class Promote:
 
 
 def _insist_on_fence(request: StepRequest) -> None:
-    if request.accepted_risk is not None:
-        return
+    if request.accepted_risk is not None or request.target.bubble is not None:
+        return  # A clone in a bubble has no old site: the provider acts on nothing else there.
     wanted = (request.target.name, request.target.source, request.ref.epoch)
     if any(proof.proven and (proof.component, proof.site, proof.epoch) == wanted for proof in request.proofs):
         return

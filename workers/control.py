@@ -18,18 +18,24 @@ from workflows.model.messages import (
     Answer,
     ApplicationState,
     Approval,
+    DrillRequest,
+    FailbackRequest,
     FailoverRequest,
     FreeRequest,
+    PostureRequest,
     ProgressView,
+    ReplicateRequest,
+    ReprotectRequest,
     RiskAcceptance,
     RunState,
+    SwitchoverRequest,
     application_workflow_id,
 )
 from workflows.model.report import Report
 
 M = TypeVar("M", bound=BaseModel)
 
-RUN_TYPES = ("Failover",)
+RUN_TYPES = ("Failover", "Switchover", "Failback", "Reprotect", "Drill")
 _POLL_SECONDS = 0.25
 _TEN_SECONDS = timedelta(seconds=10)
 
@@ -63,28 +69,62 @@ def new_run_id(operation: str, application: str) -> str:
     return f"{operation}/{application}/{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}"
 
 
-async def start_failover(client: Client, request: FailoverRequest) -> str:
-    """Start a failover; its workflow id.
+STARTS: dict[type[BaseModel], str] = {
+    FailoverRequest: "Failover",
+    SwitchoverRequest: "Switchover",
+    FailbackRequest: "Failback",
+    ReprotectRequest: "Reprotect",
+    DrillRequest: "Drill",
+    ReplicateRequest: "Replicate",
+    PostureRequest: "Posture",
+}
+"""The workflow type that each request starts."""
+
+
+async def start(client: Client, request: BaseModel) -> str:
+    """Start what was asked for; its workflow id.
 
     Raises:
         PermanentError: APPLICATION_BUSY when the very same id runs already (two starts within a second).
     """
-    run = new_run_id("failover", request.runbook)
+    name = STARTS[type(request)]
+    runbook, reason = str(getattr(request, "runbook", "")), str(getattr(request, "reason", ""))
+    run = new_run_id(name.lower(), runbook)
     try:
         await client.start_workflow(
-            "Failover",
+            name,
             request,
             id=run,
             task_queue=CONTROL_QUEUE,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            static_summary=f"{request.runbook}: {'planned ' if request.planned else ''}failover"[:100],
-            static_details=request.reason,
+            static_summary=f"{runbook}: {name.lower()}"[:100],
+            static_details=reason or None,
         )
     except WorkflowAlreadyStartedError:
         raise PermanentError(
             Code.APPLICATION_BUSY, f"{run} was started by somebody else this second.", "Watch that run."
         ) from None
     return run
+
+
+async def start_failover(client: Client, request: FailoverRequest) -> str:
+    """Start a failover; its workflow id. See `start`."""
+    return await start(client, request)
+
+
+async def result_of(client: Client, run: str, kind: type[M]) -> M:
+    """Wait for the end of a workflow that is no run, such as `Replicate`; its result.
+
+    Raises:
+        PermanentError: when it failed.
+    """
+    try:
+        found: M = await client.get_workflow_handle(run, result_type=kind).result()
+    except WorkflowFailureError as error:
+        cause = error.cause
+        sentence = cause.message if isinstance(cause, ApplicationError) else str(cause)
+        raise PermanentError(Code.INTERNAL, f"{run} failed: {sentence}") from None
+    return found
 
 
 async def find_run(client: Client, name: str) -> str:

@@ -16,38 +16,57 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities import checks
+from activities.archive_diverged import ArchiveDiverged
 from activities.bench import Bench
+from activities.bubbles import Bubbles
 from activities.choose_recovery_point import ChooseRecoveryPoint
+from activities.clone_data import CloneData
+from activities.compare_sites import CompareSites
 from activities.fence import Fence
 from activities.flip_dns import FlipDns
 from activities.health_check import HealthCheck
 from activities.lease import Leases
+from activities.measure_lag import MeasureLag
 from activities.measure_loss import MeasureLoss
 from activities.observe import Observe
 from activities.promote import Promote
+from activities.protect import Protect
 from activities.providers.registry import Registry
+from activities.prune import Prune
+from activities.rebuild_replica import RebuildReplica
+from activities.reopen_site import ReopenSite
 from activities.report_store import ReportStore
+from activities.restore import Restore
 from activities.runbook_file import RunbookFiles
 from activities.snapshot import Snapshot
 from activities.start_instances import Instances
 from activities.sync_delta import SyncDelta
+from activities.verify_consistency import VerifyConsistency
 from workers.connect import connect
 from workers.marking import keep_marking, readable_runbooks
 from workers.sandbox import runner
 from workers.settings import READY_FILE, Settings
+from workers.sweeping import keep_sweeping
 from workflows.application import Application
+from workflows.drill import Drill
+from workflows.failback import Failback
 from workflows.failover import Failover
 from workflows.model.failure import PermanentError
 from workflows.model.messages import CONTROL_QUEUE, site_queue
+from workflows.posture import Posture
+from workflows.replicate import Replicate
+from workflows.reprotect import Reprotect
+from workflows.switchover import Switchover
 
 log = logging.getLogger("seawall.worker")
 
-WORKFLOWS = (Failover, Application)
+WORKFLOWS = (Failover, Switchover, Failback, Reprotect, Drill, Replicate, Posture, Application)
 
 
 def verb_activities(bench: Bench) -> list[Callable[..., Any]]:
     """The activities that act on components, bound to a bench."""
     fence, instances, dns, checks = Fence(bench), Instances(bench), FlipDns(bench), HealthCheck(bench)
+    restore, bubbles = Restore(bench), Bubbles(bench)
     return [
         Observe(bench).observe,
         ChooseRecoveryPoint(bench).choose_recovery_point,
@@ -63,6 +82,20 @@ def verb_activities(bench: Bench) -> list[Callable[..., Any]]:
         checks.health_check,
         checks.verify,
         MeasureLoss(bench).measure_loss,
+        CompareSites(bench).compare_sites,
+        MeasureLag(bench).measure_lag,
+        VerifyConsistency(bench).verify_consistency,
+        ReopenSite(bench).reopen_site,
+        ArchiveDiverged(bench).archive_diverged,
+        RebuildReplica(bench).rebuild_replica,
+        Protect(bench).protect,
+        restore.restore,
+        restore.discard_restore,
+        Prune(bench).prune,
+        bubbles.open_bubble,
+        bubbles.prove_isolation,
+        bubbles.close_bubble,
+        CloneData(bench).clone_data,
     ]
 
 
@@ -73,6 +106,9 @@ def control_activities(client: Client, settings: Settings, registry: Registry) -
         RunbookFiles(settings.runbooks, registry).load_runbook,
         leases.acquire_lease,
         leases.release_lease,
+        leases.application_state,
+        leases.note_drill,
+        leases.note_replication,
         ReportStore(settings.reports).write_report,
     ]
 
@@ -116,16 +152,16 @@ async def run_worker(settings: Settings) -> None:
     client = await _connect_patiently(settings, stop)
     if client is None:
         return
-    marking = asyncio.create_task(keep_marking(settings, registry)) if settings.site != "control" else None
+    chores = [] if settings.site == "control" else [keep_marking(settings, registry), keep_sweeping(settings.state)]
+    tasks = [asyncio.create_task(chore) for chore in chores]
     async with make_worker(client, settings, registry):
         log.info("the worker of %s waits for work", settings.site)
         ready.touch()
         await stop.wait()
         ready.unlink(missing_ok=True)
-    if marking is not None:
-        marking.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await marking
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _warm_up(settings: Settings, registry: Registry) -> None:

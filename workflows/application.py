@@ -10,11 +10,28 @@ from temporalio.exceptions import ApplicationError
 
 from workflows.engine.attributes import APPLICATION, EPOCH, OPERATION, SITE, STATE
 from workflows.model.failure import Code
-from workflows.model.messages import AcquireRequest, ApplicationState, FreeRequest, Lease, ReleaseRequest
+from workflows.model.messages import (
+    AcquireRequest,
+    ApplicationState,
+    DrillSummary,
+    FreeRequest,
+    Lease,
+    ReleaseRequest,
+    ReplicationState,
+)
 
 
 def _refusal(code: Code, sentence: str) -> ApplicationError:
     return ApplicationError(sentence, type=code, non_retryable=True)
+
+
+def _busy(lease: Lease) -> ApplicationError:
+    return _refusal(
+        Code.APPLICATION_BUSY,
+        f"{lease.application} is held by {lease.holder} since "
+        f"{lease.since:%Y-%m-%d %H:%M:%S} UTC (epoch {lease.epoch}). "
+        "Watch or end that run first; only one may change an application.",
+    )
 
 
 @workflow.defn(name="Application")
@@ -25,16 +42,27 @@ class Application:
     def __init__(self, state: ApplicationState | None = None) -> None:
         name = workflow.info().workflow_id.removeprefix("application/")
         self._state = state or ApplicationState(application=name)
+        self._preempted: list[tuple[str, str]] = []
 
     @workflow.run
     async def run(self, state: ApplicationState | None = None) -> None:
-        """Live until history grows long, then go on as a new run with the same state."""
+        """End rehearsals that must give way, until history grows long; then go on as a new run with the same state."""
         self._show()
         while True:
-            await workflow.wait_condition(
-                lambda: workflow.info().is_continue_as_new_suggested() and workflow.all_handlers_finished()
-            )
-            workflow.continue_as_new(self._state)
+            await workflow.wait_condition(lambda: bool(self._preempted) or self._may_continue_as_new())
+            if not self._preempted:
+                workflow.continue_as_new(self._state)
+            await self._end_rehearsal(*self._preempted.pop())
+
+    def _may_continue_as_new(self) -> bool:
+        return workflow.info().is_continue_as_new_suggested() and workflow.all_handlers_finished()
+
+    async def _end_rehearsal(self, holder: str, run_id: str) -> None:
+        """The drill undoes what it has, beside the real run: they share nothing."""
+        try:
+            await workflow.get_external_workflow_handle(holder, run_id=run_id).cancel(reason="a real run has begun")
+        except ApplicationError:
+            workflow.logger.info("the drill %s had ended", holder)
 
     @workflow.query(name="state", description="Active site, epoch, and who holds the lease.")
     def state(self) -> ApplicationState:
@@ -43,8 +71,9 @@ class Application:
     @workflow.update(name="acquire_lease", description="Asked by runs. Not for people.")
     async def acquire_lease(self, request: AcquireRequest) -> Lease:
         current = self._state
-        if current.lease is not None and current.lease.epoch > request.floor:
-            return current.lease
+        held = current.rehearsal if request.rehearsal else current.lease
+        if held is not None and held.epoch > request.floor:
+            return held
         lease = Lease(
             application=current.application,
             epoch=max(current.epoch, request.floor) + 1,
@@ -52,8 +81,16 @@ class Application:
             operation=request.operation,
             active_site=current.active_site or request.home,
             since=workflow.now(),
+            protected=current.protected,
+            last_drill=current.last_drill,
         )
-        self._become(lease=lease, epoch=lease.epoch, active_site=lease.active_site, holder_run_id=request.holder_run_id)
+        self._become(epoch=lease.epoch, active_site=lease.active_site)
+        if request.rehearsal:
+            self._become(rehearsal=lease, rehearsal_run_id=request.holder_run_id)
+            return lease
+        if current.rehearsal is not None:
+            self._preempted.append((current.rehearsal.holder, current.rehearsal_run_id))
+        self._become(lease=lease, holder_run_id=request.holder_run_id, rehearsal=None, rehearsal_run_id="")
         return lease
 
     @acquire_lease.validator
@@ -61,15 +98,16 @@ class Application:
         current = self._state
         if request.application != current.application:
             raise _refusal(Code.INVALID_INPUT, f"This is {current.application}, not {request.application}.")
-        if current.lease is not None and (current.lease.holder, current.holder_run_id) != (
-            request.holder,
-            request.holder_run_id,
-        ):
+        asks = (request.holder, request.holder_run_id)
+        if current.lease is not None and (current.lease.holder, current.holder_run_id) != asks:
+            raise _busy(current.lease)
+        rehearsal = current.rehearsal
+        if request.rehearsal and rehearsal and (rehearsal.holder, current.rehearsal_run_id) != asks:
+            raise _busy(rehearsal)
+        if request.holder == current.last_run and request.holder_run_id != current.last_run_id:
             raise _refusal(
                 Code.APPLICATION_BUSY,
-                f"{current.application} is held by {current.lease.holder} since "
-                f"{current.lease.since:%Y-%m-%d %H:%M:%S} UTC (epoch {current.lease.epoch}). "
-                "Watch or end that run first; only one may change an application.",
+                f"A run of the id {request.holder} has ended before. A run is never repeated; start one with a new id.",
             )
         if current.active_site and current.active_site not in request.sites:
             raise _refusal(
@@ -79,30 +117,47 @@ class Application:
 
     @workflow.update(name="release_lease", description="Asked by runs at their end. Not for people.")
     async def release_lease(self, request: ReleaseRequest) -> ApplicationState:
-        if self._state.lease is not None:
+        current = self._state
+        ended = {
+            "last_run": request.holder,
+            "last_outcome": request.outcome,
+            "last_ended": workflow.now(),
+            "last_drill": request.drill or current.last_drill,
+        }
+        if current.rehearsal is not None and current.rehearsal.holder == request.holder:
+            self._become(rehearsal=None, rehearsal_run_id="", last_run_id=current.rehearsal_run_id, **ended)
+        elif current.lease is not None and current.lease.holder == request.holder:
+            protected = current.protected if request.protected is None else request.protected
             self._become(
                 lease=None,
                 holder_run_id="",
+                last_run_id=current.holder_run_id,
                 active_site=request.active_site,
-                protected=request.protected and self._state.protected,
-                last_run=request.holder,
-                last_outcome=request.outcome,
-                last_ended=workflow.now(),
+                protected=protected,
+                **ended,
             )
         return self._state
 
     @release_lease.validator
     def _check_release(self, request: ReleaseRequest) -> None:
-        lease = self._state.lease
-        if lease is None and self._state.last_run == request.holder and self._state.epoch == request.epoch:
+        current = self._state
+        held = [(lease.holder, lease.epoch) for lease in (current.lease, current.rehearsal) if lease is not None]
+        if (request.holder, request.epoch) in held or (not held and current.last_run == request.holder):
             return
-        if lease is None or (lease.holder, lease.epoch) != (request.holder, request.epoch):
-            holder = f"{lease.holder} under epoch {lease.epoch}" if lease else "nobody"
-            raise _refusal(
-                Code.LEASE_LOST,
-                f"{request.holder} cannot give back epoch {request.epoch} of {self._state.application}: "
-                f"the lease is held by {holder}.",
-            )
+        by = " and ".join(f"{holder} under epoch {epoch}" for holder, epoch in held) or "nobody"
+        raise _refusal(
+            Code.LEASE_LOST,
+            f"{request.holder} cannot give back epoch {request.epoch} of {current.application}: "
+            f"the lease is held by {by}.",
+        )
+
+    @workflow.update(name="note_replication", description="Told by Replicate. Not for people.")
+    async def note_replication(self, found: ReplicationState) -> None:
+        self._become(replication=found)
+
+    @workflow.update(name="note_drill", description="Told by live drills at their end. Not for people.")
+    async def note_drill(self, drill: DrillSummary) -> None:
+        self._become(last_live_drill=drill)
 
     @workflow.update(
         name="free_lease",
@@ -145,8 +200,14 @@ class Application:
             ]
         )
         held = f"held by {lease.holder} since {lease.since:%Y-%m-%d %H:%M:%S} UTC" if lease else "free"
-        protected = "protected" if state.protected else "UNPROTECTED until replication runs in the new direction"
+        protected = "protected" if state.protected else "**UNPROTECTED**: start `Reprotect` to rebuild its replication"
+        drill = f"\n\nRehearsal running: {state.rehearsal.holder}" if state.rehearsal else ""
+        copy = (
+            f"\n\nReplication at {state.replication.at:%H:%M:%S} UTC: {state.replication.sentence}"
+            if state.replication
+            else ""
+        )
         workflow.set_current_details(
             f"**{state.application}** is active at **{state.active_site or 'not known yet'}**, epoch {state.epoch}, "
-            f"{held}, {protected}.\n\nLast run: {state.last_run or 'none'} {state.last_outcome}"
+            f"{held}, {protected}.\n\nLast run: {state.last_run or 'none'} {state.last_outcome}{drill}{copy}"
         )

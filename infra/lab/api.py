@@ -1,7 +1,7 @@
 """The HTTP interface of the chassis, on loopback, for those who hold its token.
 
 GET  /hosts/SITE          {"host", "power", "epoch", "held"}
-PUT  /hosts/SITE/power    {"power": "on"|"off", "epoch": N, "key": "..."}; 409 STALE_EPOCH if N is too low
+PUT  /hosts/SITE/power    {"power": "on"|"off"|"rescue", "epoch": N, "key": "..."}; 409 STALE_EPOCH if N is too low
 GET  /status
 POST /break, /repair      {"what", "site"}; 409 with a sentence when it cannot be done
 POST /down
@@ -120,8 +120,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def _power(self, site: str, body: dict[str, Any]) -> Answer:
         power, epoch, key = body.get("power"), body.get("epoch"), body.get("key", "")
-        if power not in ("on", "off"):
-            raise BadRequest('Expected "power" to be "on" or "off".')
+        if power not in ("on", "off", "rescue"):
+            raise BadRequest('Expected "power" to be "on", "off" or "rescue".')
         if type(epoch) is not int or epoch < 0 or not isinstance(key, str):
             raise BadRequest('Expected "epoch" to be a whole number, and "key" a text.')
         if site not in self.server.chassis.boot.sites:

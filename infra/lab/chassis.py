@@ -81,7 +81,7 @@ class Chassis:
                         time.sleep(0.0005)
                     self.look(site)
             elif self.host_pid(site) is None and not self.over.is_set():
-                argv = [sys.executable, "-m", "infra.lab.host", str(self.folder), site]
+                argv = [sys.executable, "-m", "infra.lab.host", str(self.folder), site, power]
                 self.hosts[site] = self._spawn(argv, self.folder / "logs" / f"{site}-host.log")
 
     # --- Cables ---

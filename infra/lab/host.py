@@ -1,10 +1,11 @@
 """One site's operating system: boots its services, adopts and reaps what they leave, restarts its worker.
 
-    python -m infra.lab.host LAB_FOLDER SITE
+    python -m infra.lab.host LAB_FOLDER SITE [on|rescue]
 
 Only the worker is started again when it dies. PostgreSQL and the application stay dead until somebody starts them or
 the site is booted again: then PostgreSQL comes back as whatever its data directory says it is, so an old primary that
-nobody fenced comes back as a primary. Commands come on standard input: `start NAME`.
+nobody fenced comes back as a primary. In `rescue` only the worker is started, so that the site can be mended before
+anything of the application runs. Commands come on standard input: `start NAME`.
 """
 
 import contextlib
@@ -33,13 +34,14 @@ class Host:
         self._due: dict[str, float] = {}
         self._delay = dict.fromkeys(self._by_name, FIRST_DELAY)
 
-    def boot(self) -> None:
-        """Start everything, on a machine on which nothing of this site runs."""
+    def boot(self, rescue: bool) -> None:
+        """Start everything (in rescue only what mends), on a machine on which nothing of this site runs."""
         # Its process id may belong to a stranger by now, and PostgreSQL would then refuse to start.
         free_shared_memory(Path(self._site.data_dir))
         (Path(self._site.data_dir) / "postmaster.pid").unlink(missing_ok=True)
         for service in self._site.services:
-            self.start(service)
+            if service.restart or not rescue:
+                self.start(service)
 
     def start(self, service: Service) -> None:
         """Start one service, unless it runs."""
@@ -99,7 +101,7 @@ def _dead() -> Iterator[int]:
         yield pid
 
 
-def run(folder: Path, name: str) -> None:
+def run(folder: Path, name: str, power: str) -> None:
     """Be the site until killed."""
     become_subreaper()
     site = load(folder).sites[name]
@@ -110,7 +112,7 @@ def run(folder: Path, name: str) -> None:
     signal.set_wakeup_fd(writable)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     host = Host(site)
-    host.boot()
+    host.boot(power == "rescue")
     sources = [readable, sys.stdin.fileno()]
     while True:
         host.reap()
@@ -126,4 +128,4 @@ def run(folder: Path, name: str) -> None:
 
 
 if __name__ == "__main__":
-    run(Path(sys.argv[1]), sys.argv[2])
+    run(Path(sys.argv[1]), sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else "on")

@@ -260,6 +260,7 @@ def values(info: LabInfo) -> dict[str, Any]:
         "dns_name": info.public_name,
         "resolver": info.resolver,
         "public_url": info.public_url,
+        "dns_canary": f"{info.dns_host}:{info.dns_port}",
     }
     for site in info.sites.values():
         found |= {f"{site.name}_{key}": value for key, value in _site_values(site).items()}
@@ -272,7 +273,11 @@ def _site_values(site: SiteInfo) -> dict[str, Any]:
         "db_port": site.management_db_port,
         "db_local_host": site.db_host,
         "db_local_port": site.db_port,
+        "replication_host": site.replication_host,
+        "replication_port": site.replication_port,
         "data_dir": str(site.data_dir),
+        "snapshot_dir": str(site.data_dir.parent / "points"),
+        "archive_dir": str(site.data_dir.parent / "diverged"),
         "pg_log": str(site.pg_log),
         "pg_options": list(site.pg_options),
         "app_argv": app_argv(),
@@ -280,5 +285,7 @@ def _site_values(site: SiteInfo) -> dict[str, Any]:
         "app_log": str(site.app_log),
         "app_env_file": str(site.app_env_file),
         "app_url": site.management_app_url,
+        "local_app_url": site.app_url,
+        "canary": f"{site.management_host}:{site.management_db_port}",
         "address": site.address,
     }

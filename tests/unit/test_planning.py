@@ -11,7 +11,8 @@ from workflows.model.observed import Observation, Reach
 from workflows.model.plan import Mode, Phase, Plan, Step
 from workflows.model.verbs import Verb
 from workflows.planning.evidence import highest_epoch, is_settled, judge_failover
-from workflows.planning.failover import GATE, VERIFY, plan_failover
+from workflows.planning.failover import plan_failover
+from workflows.planning.steps import GATE, VERIFY
 from workflows.planning.graph import compile_plan, dependants, in_order, undo_order
 
 NOW = "2026-11-22T14:05:00Z"

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from workers.cli import answers, labs, runs
+from workers.cli import answers, labs, runs, schedules, starts
 
 app = typer.Typer(
     name="seawall",
@@ -24,8 +24,10 @@ app = typer.Typer(
     rich_markup_mode=None,  # boxes around the help would double the time until it shows
     epilog="Exit codes: 0 recovered, 1 could not work, 2 bad input, 3 refused, 4 compensated, 5 parked, 6 degraded.",
 )
+starts.register(app)
 runs.register(app)
 answers.register(app)
+schedules.register(app)
 app.add_typer(labs.app, name="lab")
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="For programs: JSON on standard output.")]

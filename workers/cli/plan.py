@@ -15,11 +15,27 @@ if TYPE_CHECKING:
     from workflows.model.messages import CompiledPlan, CompiledStep
     from workflows.model.plan import Step
 
-_OPERATIONS = ("failover", "switchover")
+_PLANNERS = {
+    "failover": "workflows.planning.failover:plan_failover",
+    "switchover": "workflows.planning.switchover:plan_switchover",
+    "failback": "workflows.planning.switchover:plan_switchover",
+    "reprotect": "workflows.planning.reprotect:plan_reprotect",
+    "drill": "workflows.planning.drill:plan_drill",
+    "live-drill": "workflows.planning.drill:plan_live_drill",
+}
 
 
-def show_plan(file: Path, operation: str, planned: bool, json_output: bool, registry: "Registry | None" = None) -> int:
-    """Print the plan of an operation from the runbook's home to its other site.
+def show_plan(
+    file: Path,
+    operation: str,
+    planned: bool = False,
+    json_output: bool = False,
+    registry: "Registry | None" = None,
+    *,
+    choice: str = "latest",
+    live: bool = False,
+) -> int:
+    """Print the plan of an operation: from the runbook's home to its other site, and the way home for a failback.
 
     Returns:
         0, or 2 when the runbook or the operation is not fit for it; then a sentence is on standard error.
@@ -27,15 +43,16 @@ def show_plan(file: Path, operation: str, planned: bool, json_output: bool, regi
     from activities.providers.registry import Registry
     from workflows.model.failure import SeawallError
 
-    if operation not in _OPERATIONS:
-        return _refuse(f"There is no plan for {operation[:40]!r}. Use one of {', '.join(_OPERATIONS)}.")
+    operation = "live-drill" if live and operation == "drill" else operation
+    if operation not in _PLANNERS:
+        return _refuse(f"There is no plan for {operation[:40]!r}. Use one of {', '.join(_PLANNERS)}.")
     known = registry or Registry()
     found = problems_of(file, known)
     print_problems(found, sys.stderr)
     if any(not problem.warning for problem in found):
         return _refuse("The runbook must be right before it can be planned. Mend what is told above.")
     try:
-        plan = _compile(file, known, planned or operation == "switchover")
+        plan = _compile(file, known, operation, planned, choice)
     except SeawallError as error:
         return _refuse(str(error))
     if json_output:
@@ -45,23 +62,31 @@ def show_plan(file: Path, operation: str, planned: bool, json_output: bool, regi
     return OK
 
 
-def _compile(file: Path, registry: "Registry", planned: bool) -> "CompiledPlan":
+def _compile(file: Path, registry: "Registry", operation: str, planned: bool, choice: str) -> "CompiledPlan":
+    from importlib import import_module
+
     from activities.runbook_file import read_runbook
     from workflows.model.messages import PlanRequest
-    from workflows.model.plan import Mode
-    from workflows.planning.failover import plan_failover
+    from workflows.model.plan import Mode, Operation
     from workflows.planning.graph import compile_plan
 
     loaded = read_runbook(file, registry, examples=True)
     home = loaded.runbook.home
+    other = loaded.runbook.other_sites(home)[0]
+    # After a failover to the other site the way home begins there, and home is what is rebuilt.
+    ends = (other, home) if operation == "failback" else (home, other)
+    calm = planned or operation not in ("failover", "drill")
     request = PlanRequest(
         runbook=loaded.runbook,
         verbs=loaded.verbs,
-        source=home,
-        target=loaded.runbook.other_sites(home)[0],
-        mode=Mode.PLANNED if planned else Mode.UNPLANNED,
+        source=ends[0],
+        target=ends[1],
+        mode=Mode.PLANNED if calm else Mode.UNPLANNED,
+        operation=Operation(operation.removeprefix("live-")),
+        choice=choice,
     )
-    return compile_plan(plan_failover(request))
+    module, _, name = _PLANNERS[operation].partition(":")
+    return compile_plan(getattr(import_module(module), name)(request))
 
 
 def _refuse(sentence: str) -> int:

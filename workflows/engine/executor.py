@@ -60,7 +60,14 @@ class Executor:
         """How each parked step came out."""
         self._doubted: set[str] = set()
         """Steps that came out unknown once: only a failure that looked first settles them."""
+        self.on_done: Callable[[Step], None] = lambda _step: None
         self.accepted_risk: dict[str, RiskAcceptance] = {}
+        self._kinds: dict[Verb, Callable[[Step], Awaitable[None]]] = {
+            Verb.GATE: self._wait_for_people,
+            Verb.WINDOW: self._wait_for_window,
+            Verb.SIMULATE: self._simulate,
+        }
+        """What is not an activity."""
         self.stop: Stop | None = None
         self.paused = False
         self.degraded = False
@@ -113,7 +120,7 @@ class Executor:
 
     async def _take(self, step: Step) -> None:
         try:
-            await (self._wait_for_people(step) if step.verb is Verb.GATE else self._perform(step))
+            await self._kinds.get(step.verb, self._perform)(step)
         except asyncio.CancelledError:
             if self.stop is None:
                 raise
@@ -135,6 +142,7 @@ class Executor:
                 self._ledger.done(step, outcome.result, workflow.now())
                 if step.phase is Phase.PIVOT:
                     self._ledger.mark(pivot=workflow.now())
+                self.on_done(step)
                 self._show()
                 return
             self._record(step, outcome)
@@ -268,6 +276,32 @@ class Executor:
         self._open.pop(step.id, None)
         self._answers.pop(step.id, None)
         self._ledger.parked.pop(step.id, None)
+
+    async def _simulate(self, step: Step) -> None:
+        self._ledger.update(step.id, started=workflow.now())
+        self._ledger.done(step, StepResult(changed=False, detail="Simulated: a drill only shows it."), workflow.now())
+        self._changed()
+
+    async def _wait_for_window(self, step: Step) -> None:
+        """Wait for the agreed time; a time that has passed while people decided is now."""
+        at = self._plan.at
+        assert at is not None, "only a plan with an agreed time has this step"
+        self._ledger.update(step.id, state=StepState.WAITING, started=workflow.now())
+        self._changed()
+        rest = at - workflow.now()
+        if rest > timedelta(0):
+            with contextlib.suppress(TimeoutError):
+                await workflow.wait_condition(
+                    lambda: self.stop is not None, timeout=rest, timeout_summary=f"the agreed time, {at:%H:%M} UTC"
+                )
+        lost = None if self.stop else await self._lease_lost()
+        if lost is not None:
+            self._close_gate(step, StepState.FAILED, Code.LEASE_LOST, lost)
+        elif self.stop is not None:
+            self._ledger.update(step.id, state=StepState.SKIPPED, ended=workflow.now(), detail="Withdrawn.")
+        else:
+            self._ledger.done(step, StepResult(changed=False, detail="The agreed time has come."), workflow.now())
+        self._changed()
 
     # --- People ---
 

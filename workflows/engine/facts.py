@@ -1,11 +1,14 @@
 """What an approver must know, as of now: what would be lost, what the old site looks like, what will be touched,
 what undo costs, and what could not be proved."""
 
+from collections.abc import Iterable
+
 from workflows.model.base import in_words
 from workflows.model.messages import StepState
 from workflows.model.observed import Observation, Reach
-from workflows.model.plan import Mode, Phase
+from workflows.model.plan import Mode, Operation, Phase
 from workflows.model.runbook import Runbook
+from workflows.model.verbs import Verb
 
 from .gate import Facts
 from .ledger import Ledger
@@ -13,16 +16,57 @@ from .ledger import Ledger
 
 def approval_facts(ledger: Ledger, runbook: Runbook) -> Facts:
     """The rows of an approval request, the most important first."""
+    if ledger.operation is Operation.REPROTECT:
+        return tuple(_reprotect_facts(ledger))
+    if ledger.operation is Operation.DRILL:
+        return tuple(_round_trip_facts(ledger))
     rto_ends = ledger.clock.declared + runbook.objectives.rto
     rows = [
         *(("Would be lost", line) for line in _expected_loss(ledger, runbook)),
         ("RTO", f"{in_words(runbook.objectives.rto.total_seconds())}, ends at {rto_ends:%H:%M:%S} UTC"),
         *(("Old site", line) for line in _old_site(ledger)),
+        *(("Compared", line) for line in _compared(ledger)),
+        *(("Finding", line) for line in _findings(ledger)),
         ("Will be touched", _touched(ledger)),
         ("Undo", "Everything, until a promote is asked for. After that a run only goes forward."),
         *(("Not proved", line) for line in _not_proved(ledger)),
     ]
     return tuple(rows)
+
+
+def _reprotect_facts(ledger: Ledger) -> Iterable[tuple[str, str]]:
+    source = ledger.source
+    yield "Overwritten", f"the copy at {source}; {ledger.target} serves and is not touched"
+    for found in ledger.divergences:
+        if not found.diverged:
+            yield "Only there", f"{found.component}: nothing that {ledger.target} has not"
+            continue
+        rows = ", ".join(f"{table.rows} rows of {table.table}" for table in found.tables) or "not told as rows"
+        whole = "" if found.complete else " (NOT ALL COULD BE TOLD AS ROWS)"
+        yield "Only there", f"{found.component}: {rows}{whole}; kept in {found.folder}"
+    yield "Undo", "None: from the first overwritten byte this only goes forward. What only it had is kept."
+
+
+def _round_trip_facts(ledger: Ledger) -> Iterable[tuple[str, str]]:
+    yield "Users", f"are moved to {ledger.target} and back to {ledger.source}: two short outages, no loss"
+    yield "Undo", "Each leg undoes itself before its promote. After the first leg the second one is the way back."
+
+
+def _compared(ledger: Ledger) -> Iterable[str]:
+    for step_id, result in ledger.results.items():
+        lag = result.after.get("lag_seconds") if step_id.endswith(f".{Verb.MEASURE_LAG}") else None
+        if isinstance(lag, int | float):
+            behind = result.after.get("lag_bytes")
+            size = f", {behind:,} bytes to copy" if isinstance(behind, int) else ""
+            yield f"{step_id.partition('.')[0]}: a marker took {in_words(lag)} to arrive{size}"
+    for found in ledger.comparisons:
+        rows = sum(table.rows_source for table in found.tables)
+        verdict = {True: "equal", False: "DIFFERENT", None: "not measured"}[found.equal]
+        yield f"{found.component}: {len(found.tables)} tables, {rows:,} rows: {verdict}"
+
+
+def _findings(ledger: Ledger) -> Iterable[str]:
+    return (f"{finding.sentence} {finding.next_step}".strip() for finding in ledger.findings)
 
 
 def _expected_loss(ledger: Ledger, runbook: Runbook) -> list[str]:

@@ -3,10 +3,21 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from workflows.model.messages import Lease, LoadedRunbook, ParkedStep, RunState, StepRecord, StepResult, StepState
-from workflows.model.observed import FenceProof, Observation, RecoveryPoint
+from workflows.model.messages import (
+    Bubble,
+    DrillSummary,
+    Lease,
+    LoadedRunbook,
+    ParkedStep,
+    RunState,
+    StepRecord,
+    StepResult,
+    StepState,
+)
+from workflows.model.observed import Consistency, Divergence, FenceProof, Finding, Observation, RecoveryPoint
 from workflows.model.plan import Mode, Operation, Phase, Plan, Step
 from workflows.model.report import ApprovalRecord, Clock, OperatorAction
+from workflows.model.verbs import Verb
 
 from .gate import Gate
 
@@ -27,9 +38,16 @@ class Ledger:
         self.plan: Plan | None = None
         self.source = ""
         self.target = ""
+        self.choice = "latest"
+        self.bubble: Bubble | None = None
+        self.count_from: datetime | None = None
+        """Where a drill's recovery begins: making the clones is no part of it."""
+        self.last_drill: DrillSummary | None = None
         self.clock = Clock(declared=declared)
         self.records: dict[str, StepRecord] = {}
         self.results: dict[str, StepResult] = {}
+        self.undone: dict[str, StepResult] = {}
+        """What the undo of a step answered."""
         self.observations: list[Observation] = []
         self.approvals: list[ApprovalRecord] = []
         self.actions: list[OperatorAction] = []
@@ -91,6 +109,33 @@ class Ledger:
     def proofs(self) -> tuple[FenceProof, ...]:
         """The fence proofs of this run."""
         return tuple(result.proof for result in self.results.values() if result.proof is not None)
+
+    @property
+    def divergences(self) -> tuple[Divergence, ...]:
+        """What only the old site had."""
+        return tuple(result.divergence for result in self.results.values() if result.divergence is not None)
+
+    @property
+    def comparisons(self) -> tuple[Consistency, ...]:
+        """The comparisons of both sites, in the order in which they were made."""
+        return tuple(result.consistency for result in self.results.values() if result.consistency is not None)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What a person should know or mend."""
+        return tuple(finding for result in self.results.values() for finding in result.findings)
+
+    @property
+    def protected(self) -> bool | None:
+        """Whether replication runs away from the serving site at the end of this run; null when it did not touch it."""
+        protects = [step for step in self.plan.steps if step.verb is Verb.PROTECT] if self.plan else []
+        if protects and all(self.records[step.id].state is StepState.DONE for step in protects):
+            return True
+        moved = self.plan is not None and any(
+            step.verb is Verb.PROMOTE and step.phase is Phase.PIVOT and self.records[step.id].started is not None
+            for step in self.plan.steps
+        )
+        return False if moved else None
 
     def point(self, component: str) -> RecoveryPoint | None:
         """The recovery point that was chosen for a component."""

@@ -49,6 +49,18 @@ def effect(timeout: timedelta) -> ActivityOptions:
     )
 
 
+def copying(timeout: timedelta) -> ActivityOptions:
+    """A turn of replication: a few attempts, then the next turn of the schedule is the retry. A worker that is away
+    is noticed in seconds, not when the step's long limit ends."""
+    return ActivityOptions(
+        schedule_to_start_timeout=timedelta(seconds=15),
+        start_to_close_timeout=timeout,
+        heartbeat_timeout=HEARTBEAT,
+        retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=3),
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    )
+
+
 def look(patience: timedelta = LOOK_TIMEOUT, tries: int = 2) -> ActivityOptions:
     """One look. A second try is for a worker that dies while it looks; after that, not being able to look is the
     answer. `patience` is the time for a worker to take it."""
@@ -65,5 +77,25 @@ def bookkeeping() -> ActivityOptions:
     return ActivityOptions(
         start_to_close_timeout=timedelta(seconds=10),
         schedule_to_close_timeout=BOOKKEEPING_TIMEOUT,
+        retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5)),
+    )
+
+
+class LocalOptions(TypedDict, total=False):
+    """The options of an activity that the workflow's own worker runs without a task of its own."""
+
+    start_to_close_timeout: timedelta
+    schedule_to_close_timeout: timedelta
+    local_retry_threshold: timedelta
+    retry_policy: RetryPolicy
+
+
+def own_state() -> LocalOptions:
+    """Reading the runbook, asking for the lease: milliseconds each, and users wait for them. As ordinary activities
+    each would cost two more turns through the server."""
+    return LocalOptions(
+        start_to_close_timeout=timedelta(seconds=5),
+        schedule_to_close_timeout=BOOKKEEPING_TIMEOUT,
+        local_retry_threshold=timedelta(seconds=10),
         retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5)),
     )

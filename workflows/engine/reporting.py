@@ -6,11 +6,12 @@ from workflows.model.base import in_words
 from workflows.model.failure import Code
 from workflows.model.messages import ProgressView, RunState, StepRecord, StepState
 from workflows.model.observed import Loss
-from workflows.model.plan import Phase
-from workflows.model.report import Clock, Objective, Report, Times
+from workflows.model.plan import Operation, Phase
+from workflows.model.report import Objective, Report, Times
 
 from .details import headline
 from .ledger import Ledger
+from .scorecard import scorecard, simulated
 
 
 def progress(ledger: Ledger, now: datetime) -> ProgressView:
@@ -40,8 +41,8 @@ def progress(ledger: Ledger, now: datetime) -> ProgressView:
 
 def report(ledger: Ledger) -> Report:
     """The report of a run as it stands; final when its end state is one of the four."""
-    loaded, plan, loss = ledger.loaded, ledger.plan, _loss(ledger)
-    times = _times(ledger.clock)
+    loaded, plan, loss = ledger.loaded, ledger.plan, loss_of(ledger)
+    times = times_of(ledger)
     return Report(
         workflow_id=ledger.workflow_id,
         run_id=ledger.run_id,
@@ -76,21 +77,37 @@ def report(ledger: Ledger) -> Report:
         standing=ledger.standing(),
         left_to_do=_left_to_do(ledger),
         not_proven=_not_proven(ledger, times, loss),
+        protected=ledger.protected,
+        divergences=ledger.divergences,
+        comparisons=ledger.comparisons,
+        findings=ledger.findings,
+        scorecard=scorecard(ledger, times.from_declared) if ledger.operation is Operation.DRILL else None,
     )
 
 
-def _times(clock: Clock) -> Times:
+def times_of(ledger: Ledger) -> Times:
+    """Seconds to the check that passed through the public name. In a drill they count from when the clones stood."""
+    clock = ledger.clock
+
     def since(start: datetime | None) -> float | None:
         return (clock.verified - start).total_seconds() if clock.verified and start else None
 
     return Times(
-        from_detected=since(clock.detected), from_declared=since(clock.declared), from_approved=since(clock.approved)
+        from_detected=since(clock.detected),
+        from_declared=since(ledger.count_from or clock.declared),
+        from_approved=since(clock.approved),
     )
 
 
-def _loss(ledger: Ledger) -> Loss:
-    """The worst over all data components; null as soon as one of them was not measured."""
+def loss_of(ledger: Ledger) -> Loss:
+    """The worst over all data components; null as soon as one of them was not measured. Of an isolated drill: what
+    would be lost by taking the recovery points that its clones were made of."""
     plan = ledger.plan
+    if ledger.operation is Operation.DRILL:
+        seconds = [result.point.expected_loss.seconds for result in ledger.results.values() if result.point]
+        known = [second for second in seconds if second is not None]
+        whole = bool(seconds) and len(known) == len(seconds)
+        return Loss(seconds=max(known) if whole else None, method="markers, at the recovery point")
     losses = [result.loss for result in ledger.results.values() if result.loss is not None]
     data = {step.component for step in plan.steps if step.phase is Phase.PIVOT} if plan else set()
     if not losses or len(losses) < len(data):
@@ -135,6 +152,15 @@ def _objective(name: str, promised: timedelta, measured: float | None) -> Object
 def _summary(ledger: Ledger, times: Times, loss: Loss) -> str:
     where = f"{ledger.application} from {ledger.source} to {ledger.target}" if ledger.target else ledger.application
     match ledger.state:
+        case RunState.RECOVERED | RunState.RECOVERED_DEGRADED if ledger.operation is Operation.REPROTECT:
+            archived = sum(table.rows for found in ledger.divergences for table in found.tables)
+            kept = f" {archived} rows that only {ledger.source} had are archived." if archived else ""
+            return f"{ledger.application}: {ledger.source} follows {ledger.target} again.{kept}"
+        case RunState.RECOVERED | RunState.RECOVERED_DEGRADED if ledger.operation is Operation.DRILL:
+            return (
+                f"Drill of {where}: passed, {in_words(times.from_declared)} to recover; "
+                f"{in_words(loss.seconds)} of data would be lost."
+            )
         case RunState.RECOVERED | RunState.RECOVERED_DEGRADED:
             degraded = " with parts left out" if ledger.state is RunState.RECOVERED_DEGRADED else ""
             lost = "not measured" if loss.transactions is None else f"{loss.transactions} transactions"
@@ -159,10 +185,10 @@ def _summary(ledger: Ledger, times: Times, loss: Loss) -> str:
 
 def _left_to_do(ledger: Ledger) -> tuple[str, ...]:
     left = [f"{record.words}: {record.detail}" for record in ledger.in_state(StepState.SKIPPED) if _matters(record)]
-    if ledger.state in (RunState.RECOVERED, RunState.RECOVERED_DEGRADED):
+    if ledger.protected is False and ledger.state in (RunState.RECOVERED, RunState.RECOVERED_DEGRADED):
         left.append(
-            f"{ledger.application} runs unprotected at {ledger.target}: rebuild replication to {ledger.source} "
-            f"before anything else, and keep {ledger.source} fenced until then."
+            f"{ledger.application} runs unprotected at {ledger.target}: start a reprotect, which rebuilds replication "
+            f"to {ledger.source}, before anything else, and keep {ledger.source} fenced until then."
         )
     if ledger.state is RunState.PARKED:
         left += [f"{parked.step}: answer with {' or '.join(parked.actions)}" for parked in ledger.parked.values()]
@@ -176,6 +202,12 @@ def _matters(record: StepRecord) -> bool:
 def _not_proven(ledger: Ledger, times: Times, loss: Loss) -> tuple[str, ...]:
     if ledger.state not in (RunState.RECOVERED, RunState.RECOVERED_DEGRADED):
         return ()
+    if ledger.operation is Operation.REPROTECT:
+        return tuple(
+            f"That {c.component} is equal at both sites: {c.detail}" for c in ledger.comparisons if not c.equal
+        )
+    if ledger.operation is Operation.DRILL:
+        return _not_shown(ledger)
     gaps = []
     if times.from_declared is None:
         gaps.append("That users reach the application through its public name: it was not verified.")
@@ -186,4 +218,12 @@ def _not_proven(ledger: Ledger, times: Times, loss: Loss) -> tuple[str, ...]:
     elif not loss.complete:
         gaps.append("That no further transaction was lost: not every writer was back when they were counted.")
     gaps += [f"That {proof.site} refuses writes: {proof.detail}" for proof in ledger.proofs if not proof.proven]
+    return tuple(gaps)
+
+
+def _not_shown(ledger: Ledger) -> tuple[str, ...]:
+    """What a drill does not show."""
+    gaps = [f"That {record.words} works: a drill only shows it." for record in simulated(ledger)]
+    if ledger.count_from is not None:
+        gaps.append("How long people take to decide, and how long a clone takes to make: neither is counted.")
     return tuple(gaps)

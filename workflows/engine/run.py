@@ -15,9 +15,12 @@ from workflows.model.failure import Code
 from workflows.model.messages import (
     CONTROL_QUEUE,
     AcquireRequest,
+    ApplicationState,
+    DrillSummary,
     Lease,
     LoadedRunbook,
     LoadRunbookRequest,
+    NoteDrillRequest,
     Ref,
     ReleaseRequest,
     RunState,
@@ -29,7 +32,7 @@ from workflows.model.messages import (
 )
 from workflows.model.plan import Operation, Plan, Step
 from workflows.model.report import Report, WriteReportRequest
-from workflows.model.runbook import Runbook
+from workflows.model.runbook import PublicCheck, Runbook
 from workflows.model.verbs import Verb
 
 from . import attributes, policies
@@ -41,6 +44,8 @@ from .outcome import Done, Outcome, classify
 from .saga import Saga
 
 T = TypeVar("T")
+
+_BY_DEVICE = (Verb.FENCE, Verb.REOPEN_SITE)
 
 
 class Refused(Exception):
@@ -54,6 +59,11 @@ class Refused(Exception):
 
 class RecoveryRun(Answering):
     """The engine behind an operation. Not a workflow itself."""
+
+    rehearsal = False
+    """An isolated drill: it takes the lease of a rehearsal, which gives way to every real run."""
+    moves = True
+    """Whether the application is active at the target when the run has recovered."""
 
     def __init__(self, operation: Operation) -> None:
         info = workflow.info()
@@ -109,7 +119,7 @@ class RecoveryRun(Answering):
         elif error is not None:
             raise error
         ledger.mark(ended=workflow.now())
-        await self._release()
+        await self.give_up_lease()
         self.changed()
         try:
             await self._bookkeep("write_report", WriteReportRequest(report=self.report()), "write the report")
@@ -133,7 +143,7 @@ class RecoveryRun(Answering):
         Raises:
             Refused: when it does not exist or is not valid.
         """
-        loaded = await self._bookkeep(
+        loaded = await self._own(
             "load_runbook", LoadRunbookRequest(name=name), f"read the runbook {name}", LoadedRunbook
         )
         self.ledger.loaded = loaded
@@ -158,8 +168,9 @@ class RecoveryRun(Answering):
             home=runbook.home,
             sites=tuple(runbook.sites),
             floor=floor,
+            rehearsal=self.rehearsal,
         )
-        return await self._bookkeep("acquire_lease", request, "take the application's lease", Lease)
+        return await self._own("acquire_lease", request, "take the application's lease", Lease)
 
     async def lease_lost(self) -> str | None:
         """Why this run does not hold its application any more; None when it does.
@@ -175,16 +186,17 @@ class RecoveryRun(Answering):
             return error.reason
         if found.epoch == mine.epoch:
             return None
-        await self._give_back(found, found.active_site, RunState.REFUSED, moved=False)
+        await self._give_back(found, found.active_site, RunState.REFUSED)
         return f"The lease of epoch {mine.epoch} has ended, and with it this run's right to change anything."
 
     async def execute(self, plan: Plan) -> None:
         """Run the plan; undo it when it was stopped; set the end state."""
         ledger = self.ledger
         self.executor = Executor(plan, ledger, self.call, self.lease_lost, self.changed)
+        self.executor.on_done = self.step_done
         if self._cancelled:
             self.executor.request_stop(Code.CANCELLED, "Cancelled from outside.")
-        rest = ledger.clock.declared + self.runbook.deadline - workflow.now()
+        rest = ledger.clock.declared + self.deadline - workflow.now()
         # A start that outlasted the deadline leaves less than nothing, and a negative timer is refused by the SDK.
         deadline = asyncio.ensure_future(self._watch_deadline(max(rest, timedelta(0))))
         await self.executor.run()
@@ -217,14 +229,25 @@ class RecoveryRun(Answering):
         """Whether the world is past the pivot though this execution is not: a reset rewinds a run, not the world."""
         return None
 
+    @property
+    def deadline(self) -> timedelta:
+        """How long the run may take."""
+        return self.runbook.deadline
+
     # --- Calls ---
 
     async def call(self, step: Step) -> Outcome:
         """Do a step."""
-        outcome = await self._activity(step.verb, step.id, step, self.request(step), step.words, step.timeout)
-        if step.verb is Verb.VERIFY and isinstance(outcome, Done):
+        return await self._activity(step.verb, step.id, step, self.request(step), step.words, step.timeout)
+
+    def step_done(self, step: Step) -> None:
+        """A step has just been done."""
+        if step.verb is Verb.VERIFY:
             self.ledger.mark(verified=workflow.now())
-        return outcome
+
+    def public_check(self) -> PublicCheck:
+        """How the application is used as its users use it."""
+        return self.runbook.public
 
     async def undo(self, step: Step) -> Outcome:
         """Undo a step."""
@@ -248,15 +271,18 @@ class RecoveryRun(Answering):
                 site=step.site,
                 source=ledger.source,
                 target=ledger.target,
+                bubble=ledger.bubble,
             ),
             mode=ledger.mode,
             before=ledger.seen(name, step.site) if name else None,
             proofs=ledger.proofs,
             accepted_risk=accepted,
-            fence_device=runbook.sites[step.site].fence_device if step.verb is Verb.FENCE else None,
+            fence_device=runbook.sites[step.site].fence_device if step.verb in _BY_DEVICE else None,
             position=ledger.position(name) if name else None,
             point=ledger.point(name) if name else None,
-            public=runbook.public if step.verb is Verb.VERIFY else None,
+            public=self.public_check() if step.verb is Verb.VERIFY else None,
+            choice=ledger.choice,
+            max_lag=runbook.failback.max_lag.total_seconds(),
         )
 
     async def _activity(
@@ -276,6 +302,16 @@ class RecoveryRun(Answering):
             return classify(verb, error)
         return Done(result)
 
+    async def _own(self, name: str, request: object, summary: str, result_type: type[T]) -> T:
+        """An activity on our own state that this worker does at once. Its definite failure refuses the run."""
+        try:
+            answer: T = await workflow.execute_local_activity(
+                name, request, result_type=result_type, summary=summary, **policies.own_state()
+            )
+        except (ActivityError, ApplicationError) as error:  # the SDK does not wrap the failure of a local activity
+            raise _refusal(name, error) from error
+        return answer
+
     async def _bookkeep(self, name: str, request: object, summary: str, result_type: type[T] | None = None) -> T:
         """An activity on our own state. Its definite failure refuses the run."""
         try:
@@ -288,33 +324,47 @@ class RecoveryRun(Answering):
                 **policies.bookkeeping(),
             )
         except ActivityError as error:
-            if isinstance(error.cause, ApplicationError):
-                raise Refused(error.cause.type or Code.INTERNAL, error.cause.message) from error
-            raise Refused(
-                Code.INTERNAL, f"{name} got no answer in time.", "See that the control worker runs."
-            ) from error
+            raise _refusal(name, error) from error
         return answer
 
-    async def _release(self) -> None:
+    async def state_of(self, application: str) -> ApplicationState:
+        """What the application's entity knows."""
+        return await self._own("application_state", application, "ask where it is active", ApplicationState)
+
+    async def note_drill(self, found: DrillSummary) -> None:
+        """Let the application remember a drill that held no lease."""
+        request = NoteDrillRequest(application=self.ledger.application, drill=found)
+        try:
+            await self._bookkeep("note_drill", request, "remember the drill")
+        except Refused as error:
+            self.ledger.note("drill not remembered", "Seawall", workflow.now(), None, error.reason)
+
+    async def give_up_lease(self) -> None:
+        """Give the lease back, with where the application is active now."""
         lease, ledger = self.ledger.lease, self.ledger
         if lease is None or ledger.end_code == Code.LEASE_LOST:
             return
-        moved = ledger.state in (RunState.RECOVERED, RunState.RECOVERED_DEGRADED)
-        await self._give_back(lease, ledger.target if moved else lease.active_site, ledger.state, moved=moved)
+        moved = self.moves and ledger.state in (RunState.RECOVERED, RunState.RECOVERED_DEGRADED)
+        await self._give_back(lease, ledger.target if moved else lease.active_site, ledger.state)
 
-    async def _give_back(self, lease: Lease, active_site: str, outcome: RunState, *, moved: bool) -> None:
+    async def _give_back(self, lease: Lease, active_site: str, outcome: RunState) -> None:
         request = ReleaseRequest(
             application=self.ledger.application,
             holder=self.ledger.workflow_id,
             epoch=lease.epoch,
             active_site=active_site,
             outcome=outcome.value,
-            protected=not moved,
+            protected=self.ledger.protected,
+            drill=self.drill_summary(),
         )
         try:
             await self._bookkeep("release_lease", request, "give the lease back")
         except Refused as error:
             self.ledger.note("lease not given back", "Seawall", workflow.now(), None, error.reason)
+
+    def drill_summary(self) -> DrillSummary | None:
+        """What the application remembers of a drill; null for every other run."""
+        return None
 
     # --- Small things ---
 
@@ -342,3 +392,10 @@ class RecoveryRun(Answering):
         if executor.paused and not ledger.in_state(StepState.RUNNING):
             return RunState.PAUSED
         return RunState.RUNNING
+
+
+def _refusal(name: str, error: ActivityError | ApplicationError) -> Refused:
+    cause = error.cause if isinstance(error, ActivityError) else error
+    if isinstance(cause, ApplicationError):
+        return Refused(cause.type or Code.INTERNAL, cause.message)
+    return Refused(Code.INTERNAL, f"{name} got no answer in time.", "See that the control worker runs.")

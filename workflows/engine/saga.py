@@ -57,6 +57,7 @@ class Saga:
         outcome = await self._undo(step)
         if isinstance(outcome, Done):
             self.undone_anything = self.undone_anything or outcome.result.changed
+            self._ledger.undone[step.id] = outcome.result
             self._ledger.update(step.id, state=StepState.UNDONE, detail=outcome.result.detail or step.undo_words)
         else:
             prefix = "It is unknown whether this was undone" if isinstance(outcome, Unknown) else "Could not be undone"

@@ -4,11 +4,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from .base import Message, Name, Strict
 from .observed import CheckResult, Consistency, Divergence, FenceProof, Finding, Loss, Observation, RecoveryPoint
 from .plan import Mode, Operation, Plan, Step
+from .point_choice import parse_choice
 from .runbook import Component, FenceDevice, PublicCheck, Runbook
 
 CONTROL_QUEUE = "seawall"
@@ -27,19 +28,91 @@ def application_workflow_id(application: str) -> str:
 # --- What people type ---
 
 
-class FailoverRequest(Strict):
+def _checked_choice(text: str) -> str:
+    """The text, when it names a recovery point in one of the four ways; ValueError otherwise."""
+    parse_choice(text)
+    return text
+
+
+class RunRequest(Strict):
+    """What every run wants to know: of which runbook, why, and who asks."""
+
+    example: ClassVar[str] = '{"runbook": "shop", "reason": "why"}'
+
+    runbook: Name
+    reason: Annotated[str, Field(min_length=3, max_length=500)]
+    requested_by: Annotated[str, Field(max_length=80)] = "unknown"
+
+
+class FailoverRequest(RunRequest):
     """The input of `Failover`: `{"runbook": "shop", "reason": "region is gone"}` is enough."""
 
     example: ClassVar[str] = '{"runbook": "shop", "reason": "region is gone"}'
 
-    runbook: Name
-    reason: Annotated[str, Field(min_length=3, max_length=500)]
     planned: bool = False
     to: Name | None = Field(default=None, description="The site to move to; the other one when left out.")
-    requested_by: Annotated[str, Field(max_length=80)] = "unknown"
     detected_at: datetime | None = Field(
         default=None, description="When the outage was noticed; starts a second clock."
     )
+    point: Annotated[str, AfterValidator(_checked_choice), Field(max_length=120)] = Field(
+        default="latest",
+        description='Which recovery point: "latest", "latest-verified", "before 2026-11-22T14:05:00Z", or its name.',
+    )
+
+
+class SwitchoverRequest(RunRequest):
+    """The input of `Switchover`: a planned move in either direction, without loss."""
+
+    example: ClassVar[str] = '{"runbook": "shop", "reason": "maintenance of site A"}'
+
+    to: Name | None = Field(default=None, description="The site to move to; the other one when left out.")
+    at: AwareDatetime | None = Field(
+        default=None, description="The agreed time of the cutover, such as 2026-11-22T02:00:00Z; at once when left out."
+    )
+
+
+class FailbackRequest(RunRequest):
+    """The input of `Failback`: the switchover home."""
+
+    example: ClassVar[str] = '{"runbook": "shop", "reason": "site A is mended"}'
+
+    at: AwareDatetime | None = Field(
+        default=None, description="The agreed time of the cutover, such as 2026-11-22T02:00:00Z; at once when left out."
+    )
+
+
+class ReprotectRequest(RunRequest):
+    """The input of `Reprotect`: replication is rebuilt from the serving site to the other one."""
+
+    example: ClassVar[str] = '{"runbook": "shop", "reason": "site A is mended"}'
+
+
+class DrillRequest(RunRequest):
+    """The input of `Drill`: isolated, or live with a real round trip."""
+
+    example: ClassVar[str] = '{"runbook": "shop", "reason": "quarterly drill"}'
+
+    live: bool = False
+    point: Annotated[str, AfterValidator(_checked_choice), Field(max_length=120)] = Field(
+        default="latest", description="Which recovery point the clones are made of; see Failover."
+    )
+
+
+class PostureRequest(Strict):
+    """The input of `Posture`: is this application ready to be recovered?"""
+
+    example: ClassVar[str] = '{"runbook": "shop"}'
+
+    runbook: Name
+    reason: Annotated[str, Field(max_length=500)] = ""
+
+
+class ReplicateRequest(Strict):
+    """The input of `Replicate`: what is due is copied, pruned and measured."""
+
+    example: ClassVar[str] = '{"runbook": "shop"}'
+
+    runbook: Name
 
 
 class Approval(Strict):
@@ -165,10 +238,16 @@ class StepResult(Message):
 
 
 class ObserveRequest(Message):
-    """Look at one component at one site, as seen by whichever worker takes this."""
+    """Look at components, as seen by whichever worker takes this."""
 
-    target: Target
+    targets: tuple[Target, ...]
     observer: str
+
+
+class Looks(Message):
+    """What was seen, one look for each target, in their order."""
+
+    looks: tuple[Observation, ...]
 
 
 class LoadRunbookRequest(Message):
@@ -195,6 +274,13 @@ class PlanRequest(Message):
     source: str
     target: str
     mode: Mode
+    operation: Operation = Operation.FAILOVER
+    choice: str = "latest"
+    """Which recovery point is wanted."""
+    at: datetime | None = None
+    """The agreed time of the cutover."""
+    held: bool = False
+    """Whether the source is held off by its fence device, and must be reopened first."""
 
 
 # --- The Application entity ---
@@ -209,6 +295,10 @@ class Lease(Message):
     operation: Operation
     active_site: str
     since: datetime
+    protected: bool = True
+    """Whether replication ran away from the active site when the lease was given."""
+    last_drill: "DrillSummary | None" = None
+    """The drill of the same sort before this one."""
 
 
 class AcquireRequest(Message):
@@ -220,6 +310,9 @@ class AcquireRequest(Message):
     operation: Operation
     home: str
     sites: tuple[str, ...]
+    rehearsal: bool = False
+    """An isolated drill: it changes nothing of the application, gives way to every real run, and never runs beside
+    one."""
     floor: int = 0
     """The highest epoch that was seen standing in the world: the lease's epoch is above it, even where the entity
     itself has lost its memory."""
@@ -233,7 +326,37 @@ class ReleaseRequest(Message):
     epoch: int
     active_site: str
     outcome: str
-    protected: bool = True
+    protected: bool | None = None
+    """Whether replication runs away from the active site now; null leaves it as it was."""
+    drill: "DrillSummary | None" = None
+    """Of a drill: what the next one is compared with."""
+
+
+class DrillSummary(Message):
+    """What is remembered of a drill."""
+
+    workflow_id: str
+    live: bool = False
+    ended: datetime
+    end_state: str
+    rta_seconds: float | None = None
+    rpa_seconds: float | None = None
+    fidelity: float | None = None
+    """Share of the steps that were done for real, 0 to 1."""
+
+
+class NoteDrillRequest(Message):
+    """Let an application remember a drill."""
+
+    application: str
+    drill: DrillSummary
+
+
+class NoteReplicationRequest(Message):
+    """Let an application know how far its copy is behind."""
+
+    application: str
+    found: "ReplicationState"
 
 
 class FreeRequest(Strict):
@@ -256,8 +379,27 @@ class ApplicationState(Message):
     protected: bool = True
     """False after a failover until replication runs in the new direction."""
     last_run: str = ""
+    last_run_id: str = ""
     last_outcome: str = ""
     last_ended: datetime | None = None
+    rehearsal: Lease | None = None
+    """The isolated drill that runs now."""
+    rehearsal_run_id: str = ""
+    last_drill: DrillSummary | None = None
+    last_live_drill: DrillSummary | None = None
+    replication: "ReplicationState | None" = None
+    """What the last `Replicate` found."""
+
+
+class ReplicationState(Message):
+    """How far the copy is behind, as the last `Replicate` measured it."""
+
+    at: datetime
+    healthy: bool
+    lag_seconds: float | None = None
+    """Of the component that is furthest behind; null where one could not be measured."""
+    sentence: str
+    """For people: what is well, or which component is not and why."""
 
 
 # --- What a run shows of itself ---
@@ -378,6 +520,29 @@ class ProgressView(Message):
     """One sentence: what is happening, or what is awaited from whom."""
 
 
+class ReplicationReport(Message):
+    """The result of `Replicate`."""
+
+    application: str
+    active_site: str
+    skipped: str = ""
+    """Why nothing was done, such as a run that holds the application; empty when it was."""
+    state: ReplicationState | None = None
+    steps: tuple[StepRecord, ...] = ()
+
+
+class PostureReport(Message):
+    """The result of `Posture`."""
+
+    application: str
+    at: datetime
+    ready: bool
+    """Whether nothing blocking was found."""
+    findings: tuple[Finding, ...] = ()
+    active_site: str = ""
+    protected: bool = True
+
+
 class CompiledStep(Message):
     """A step with what an operator wants to know before starting: used by `seawall plan`."""
 
@@ -395,4 +560,5 @@ class CompiledPlan(Message):
     approvals_after_seconds: float = 0.0
 
 
-StepRequest.model_rebuild()
+for _message in (StepRequest, Lease, ReleaseRequest, NoteReplicationRequest, ApplicationState):
+    _message.model_rebuild()

@@ -1,7 +1,7 @@
 """The plan: a directed graph of steps, compiled from a runbook and from what was observed."""
 
 import hashlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from .base import Duration, Message
@@ -16,6 +16,7 @@ class Operation(StrEnum):
     FAILBACK = "failback"
     REPROTECT = "reprotect"
     DRILL = "drill"
+    REPLICATE = "replicate"
 
 
 class Mode(StrEnum):
@@ -71,6 +72,8 @@ class Plan(Message):
     source: str
     target: str
     steps: tuple[Step, ...]
+    at: datetime | None = None
+    """The agreed time of the cutover; at once when null."""
 
     def step(self, step_id: str) -> Step:
         """The step of that id; KeyError when there is none."""

@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Any
 
 from .base import Message
-from .messages import ParkedStep, RunState, StepRecord
-from .observed import FenceProof, Loss, Observation
+from .messages import DrillSummary, ParkedStep, RunState, StepRecord
+from .observed import Consistency, Divergence, FenceProof, Finding, Loss, Observation
 from .plan import Mode, Operation
 
 
@@ -58,6 +58,31 @@ class Objective(Message):
     measured_seconds: float | None
     met: bool | None
     """Null when it was not measured."""
+
+
+class Scorecard(Message):
+    """What a drill showed, and what it did not."""
+
+    kind: str
+    """`isolated` or `live`."""
+    real: int
+    """Steps that were done as they would be in a recovery."""
+    simulated: int
+    """Steps that were only shown."""
+    skipped: int
+    """Steps that were not reached, or left out."""
+    fidelity: float | None
+    """Share of the steps that were done for real, 0 to 1; null when there was no step."""
+    canaries: dict[str, str] = {}
+    """For each production endpoint, what the bubble met when it tried to reach it."""
+    leftovers: int | None = None
+    """What stands of the bubble after its end; null when it was not counted."""
+    findings: tuple[Finding, ...] = ()
+    """What to mend."""
+    compared_with: DrillSummary | None = None
+    """The drill before this one."""
+    rta_change_seconds: float | None = None
+    """Slower (positive) or faster than that one; null when either was not measured."""
 
 
 class Report(Message):
@@ -131,6 +156,16 @@ class Report(Message):
     """What people still have to do."""
     not_proven: tuple[str, ...] = ()
     """What this report does not show."""
+    protected: bool | None = None
+    """Whether replication runs away from the serving site now; null when the run did not touch it."""
+    divergences: tuple[Divergence, ...] = ()
+    """What only the old site had, and where it is kept."""
+    comparisons: tuple[Consistency, ...] = ()
+    """Both sites compared, before and after."""
+    findings: tuple[Finding, ...] = ()
+    """What a person should know or mend."""
+    scorecard: Scorecard | None = None
+    """Of a drill."""
     extra: dict[str, Any] = {}
     """Further facts that have no field of their own yet."""
 

@@ -84,12 +84,26 @@ class Site(Strict):
     fence_device: FenceDevice | None = None
 
 
+class Snapshots(Strict):
+    """Restorable copies, kept at the other site beside what replication brings there."""
+
+    every: Duration = timedelta(days=1)
+    keep: Annotated[int, Field(ge=1, le=1000)] = 7
+    """At least so many of the newest are kept."""
+    keep_for: Duration = timedelta(days=7)
+    """Younger ones are kept too."""
+
+
 class Replication(Strict):
-    """How a data component is copied to the other site."""
+    """How a data component is copied to the other site.
+
+    Mode `continuous` streams; `interval` brings what is new every `period`; `backup` has its snapshots only.
+    """
 
     mode: ReplicationMode
     synchronous: bool = False
     period: Duration | None = None
+    snapshots: Snapshots | None = None
 
     @model_validator(mode="after")
     def _period_fits(self) -> "Replication":
@@ -99,6 +113,8 @@ class Replication(Strict):
             raise ValueError("`period` belongs to mode `interval` only")
         if self.synchronous and self.mode is not ReplicationMode.CONTINUOUS:
             raise ValueError("only mode `continuous` can be synchronous")
+        if self.mode is not ReplicationMode.CONTINUOUS and self.snapshots is None:
+            raise ValueError(f"mode `{self.mode}` wants `snapshots`: without one there is nothing to restore")
         return self
 
 
@@ -178,6 +194,16 @@ class Marker(Strict):
     sequence: SequenceMarker | None = None
 
 
+class ComponentDrill(Strict):
+    """How the component takes part in an isolated drill."""
+
+    simulate: bool = False
+    """Leave it out, and count it as simulated. Traffic always is: users must not be sent to a clone."""
+    checks: dict[Name, tuple[Check, ...]] = {}
+    """By site: what must pass inside a bubble there; `checks` of the component where left out. Only the addresses of
+    the bubble work there: the clones have those of the site itself."""
+
+
 class Component(Strict):
     """One recoverable part of the application.
 
@@ -196,6 +222,7 @@ class Component(Strict):
     marker: Marker | None = None
     prewarm: bool = False
     critical: bool = True
+    drill: ComponentDrill = ComponentDrill()
 
     @model_validator(mode="after")
     def _fits_role(self) -> "Component":
@@ -247,14 +274,21 @@ class ApprovalRule(Strict):
 
 
 class Approvals(Strict):
-    """The rule of each operation."""
+    """The rule of each operation; one that is left out is governed by `planned_failover`, and that by `failover`."""
 
     failover: ApprovalRule
     planned_failover: ApprovalRule | None = None
+    switchover: ApprovalRule | None = None
+    failback: ApprovalRule | None = None
+    reprotect: ApprovalRule | None = None
+    drill: ApprovalRule | None = None
+    """For live drills; an isolated one touches nothing and asks nobody."""
 
-    def rule(self, planned: bool) -> ApprovalRule:
-        """The rule that governs a failover of this mode."""
-        return self.planned_failover if planned and self.planned_failover else self.failover
+    def rule(self, operation: str, planned: bool) -> ApprovalRule:
+        """The rule that governs an operation of this mode."""
+        own = None if operation == "failover" else getattr(self, operation, None)
+        calm = planned or operation != "failover"
+        return own or (self.planned_failover if calm else None) or self.failover
 
 
 class Notice(Strict):
@@ -270,6 +304,14 @@ class DrillPolicy(Strict):
 
     isolated_every: Duration = timedelta(days=91)
     live_every: Duration | None = None
+    addresses: dict[Name, Text] = {}
+    """By site: what the public name resolves to inside a bubble there, where no name server can be reached."""
+    canaries: tuple[Text, ...] = ()
+    """Production endpoints, as host:port: from inside the bubble none of them may be reached."""
+    public: PublicCheck | None = None
+    """How the application is used inside the bubble; as outside, by the bubble's own names, when left out."""
+    limit: Duration = timedelta(hours=1)
+    """The lease of everything that a drill creates: what still stands after it is swept away."""
 
 
 class FailbackPolicy(Strict):

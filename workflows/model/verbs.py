@@ -38,6 +38,8 @@ class Verb(StrEnum):
     """Not an activity: the step that waits for people."""
     WINDOW = "wait_for_window"
     """Not an activity: the step that waits for the agreed time."""
+    ROUND_TRIP = "run_switchover"
+    """Not an activity: one leg of a live drill, a run of its own."""
     SIMULATE = "simulate"
     """Not an activity: what a drill leaves out, shown in its place."""
 
@@ -67,5 +69,6 @@ _MUTATING = frozenset(
         Verb.OPEN_BUBBLE,
         Verb.CLOSE_BUBBLE,
         Verb.CLONE_DATA,
+        Verb.ROUND_TRIP,
     }
 )

@@ -11,15 +11,23 @@ from workflows.model.observed import Observation, Reach, Refusal
 from workflows.model.plan import Mode
 from workflows.model.runbook import Role, Runbook
 
+from .steps import streams
+
 _BLIND = (Reach.SILENT, Reach.UNKNOWN)
 
 
 def judge_failover(
-    runbook: Runbook, mode: Mode, source: str, target: str, seen: Sequence[Observation]
+    runbook: Runbook, mode: Mode, source: str, target: str, seen: Sequence[Observation], choice: str = "latest"
 ) -> Refusal | None:
-    """None when the failover may go on; otherwise the first reason against it."""
+    """None when the failover may go on; otherwise the first reason against it.
+
+    Who chooses an earlier recovery point gives up what came after it, also at a healthy site: then the fence, and the
+    people who agreed to it, decide instead of the source's health.
+    """
     for name, component in runbook.components.items():
         if component.role is not Role.DATA:
+            continue
+        if not streams(component) or choice != "latest":
             continue
         at_source = [look for look in seen if look.component == name and look.site == source]
         at_target = [look for look in seen if look.component == name and look.site == target]
@@ -30,6 +38,28 @@ def judge_failover(
         )
         if refusal:
             return refusal
+    return None
+
+
+def judge_reprotect(runbook: Runbook, source: str, target: str, seen: Sequence[Observation]) -> Refusal | None:
+    """None when `source` may be rebuilt from `target`, which serves."""
+    for name, component in runbook.components.items():
+        if component.role is not Role.DATA:
+            continue
+        at_target = [look for look in seen if look.component == name and look.site == target]
+        at_source = [look for look in seen if look.component == name and look.site == source]
+        if not any(look.reach is Reach.SERVING for look in at_target):
+            return Refusal(
+                code=Code.TARGET_UNFIT,
+                sentence=f"{name} at {target} does not serve: {_told(at_target)}. There is nothing to rebuild from.",
+                next_step="Bring the application back first; that is a failover.",
+            )
+        if alive := [look for look in at_source if look.reach is Reach.SERVING]:
+            return Refusal(
+                code=Code.ROLE_MISMATCH,
+                sentence=f"{name} at {source} accepts writes too ({_who(alive)} sees it). Two sites write.",
+                next_step=f"Fence {source} by hand now, then start this again: what only {source} has will be kept.",
+            )
     return None
 
 

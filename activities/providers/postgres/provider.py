@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from activities.bubble.place import Place
 from activities.providers.base import Context, Provider
 from workflows.model.base import Strict
 from workflows.model.failure import Code, PermanentError, SeawallError
@@ -17,6 +18,7 @@ from workflows.model.verbs import Verb
 from . import (
     checks,
     clone,
+    clone_site,
     consistency,
     diverged,
     fence_file,
@@ -87,7 +89,7 @@ class PostgresProvider(Provider):
                 f"The component has no settings for the site {name!r}.",
                 f"Known: {', '.join(self.settings.sites)}.",
             )
-        return found
+        return clone_site.of(self.context, name, found) if self.context.bubble else found
 
     def local(self, name: str) -> PostgresSite:
         """The same, for what touches processes and files: only the site's own worker may."""
@@ -97,11 +99,15 @@ class PostgresProvider(Provider):
 
     def address(self, name: str) -> Address:
         """Where this worker asks the server of a site."""
+        if self.context.bubble:
+            return clone_site.address(self.context, self.settings, self.site(name))
         return Address.of(self.settings, self.site(name), local=self.context.here == name)
 
     def ledger(self, component: str, site: str) -> Path:
-        """Where this worker notes the markers that it saw acknowledged at a site."""
-        return self.context.state_dir / f"markers-{component}-{site}.json"
+        """Where this worker notes the markers that it saw acknowledged at a site; in a drill, what it had noted when
+        the data was copied."""
+        folder = Place.of(self.context.state_dir, self.context.bubble).folder if self.context.bubble else None
+        return (folder or self.context.state_dir) / f"markers-{component}-{site}.json"
 
     def same_system(self, request: StepRequest, facts: dict[str, Any]) -> None:
         """Refuse a server that is another cluster than the one that was planned with."""
@@ -136,6 +142,8 @@ class PostgresProvider(Provider):
         return task.result()
 
     async def observe(self, component: str, site: str, observer: str) -> Observation:
+        if self.context.bubble and self.context.bubble.site != site:
+            return clone_site.unseen(component, site, observer)
         return await observe.look(self.address(site), component, site, observer)
 
     async def check(self, check: Check, site: str) -> str:

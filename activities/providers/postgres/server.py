@@ -44,7 +44,7 @@ async def run(site: PostgresSite, program: str, *args: str, seconds: float = 20.
         PermanentError: CONFIGURATION when it cannot be started.
         TimeoutError: it was killed after `seconds`.
     """
-    argv = command_as(site.run_as, [str(Path(site.bin_dir) / program), *args])
+    argv = [*site.entrance(), *command_as(site.run_as, [str(Path(site.bin_dir) / program), *args])]
     # Not the worker's environment: it holds secrets of other components.
     env = {name: os.environ[name] for name in ("PATH", "HOME", "TZ") if name in os.environ} | {"LC_ALL": "C"}
     try:

@@ -53,6 +53,16 @@ class PostgresSite(Strict):
     """Server options of the command line, one an entry: `-c name=value`, or `-c` and `name=value` in turn."""
     snapshot_dir: AbsolutePath | None = None
     """Where base backups are kept; without it the site takes none."""
+    archive_dir: AbsolutePath | None = None
+    """Where what only this site had is kept before it is overwritten; `diverged-COMPONENT` beside the data directory
+    when left out."""
+    replication_host: Text | None = None
+    """Where the server of another site reaches this one to replicate from it; `host` when left out."""
+    replication_port: Port | None = None
+
+    def entrance(self) -> tuple[str, ...]:
+        """The beginning of every command line of a server program there."""
+        return ()
 
     def options(self) -> tuple[str, ...]:
         """The start options as `name=value`."""
@@ -73,4 +83,16 @@ class PostgresSettings(Strict):
     catch_up_timeout: Duration = timedelta(minutes=10)
     stall_timeout: Duration = timedelta(seconds=10)
     """How long a standby may stand still, short of where it must come to, before that is a refusal."""
+    archive_wal: bool = False
+    """Keep the log with the snapshots in mode `continuous` too, so that a moment between two of them can be restored.
+    The serving server then holds its log from one snapshot to the next."""
+    freshness_timeout: Duration = timedelta(seconds=30)
+    """How long a marker may take to show at a standby before that counts as frozen."""
+    synchronous_timeout: Duration = timedelta(seconds=20)
+    """How long commits may wait for a standby that was just made synchronous before that is taken back."""
+    copy_timeout: Duration = timedelta(hours=6)
+    """For a rewind, a base backup, or one pass over the data."""
+    replication_user: Text | None = None
+    """As whom a standby replicates; `user` when left out."""
+    replication_password: SecretRef | None = None
     sites: dict[Name, PostgresSite] = Field(min_length=1)

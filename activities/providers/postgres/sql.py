@@ -186,8 +186,11 @@ async def port_reach(address: Address) -> Reach:
     """What the port itself says: SERVING when it accepts a connection, REFUSED or SILENT."""
     try:
         async with asyncio.timeout(address.timeout):
-            _, writer = await asyncio.open_connection(address.host, address.port)
-    except ConnectionRefusedError:
+            if address.host.startswith("/"):
+                _, writer = await asyncio.open_unix_connection(f"{address.host}/.s.PGSQL.{address.port}")
+            else:
+                _, writer = await asyncio.open_connection(address.host, address.port)
+    except (ConnectionRefusedError, FileNotFoundError):
         return Reach.REFUSED
     except (TimeoutError, OSError):
         return Reach.SILENT

@@ -18,7 +18,7 @@ class HostState(Message):
     """What the controller says of a host."""
 
     host: str
-    power: Literal["on", "off"]
+    power: Literal["on", "off", "rescue"]
     epoch: int = 0
     held: bool = False
 
@@ -48,7 +48,7 @@ class Controller:
         except (httpx.HTTPError, OSError) as error:
             raise self._unreachable(error) from None
 
-    async def set(self, power: Literal["on", "off"], epoch: int, key: str) -> bool:
+    async def set(self, power: Literal["on", "off", "rescue"], epoch: int, key: str) -> bool:
         """Switch it. True when the controller accepted, False when it is not known whether it did.
 
         Raises:

@@ -31,7 +31,7 @@ class HttpPowerProvider(Provider):
 
     kind: ClassVar[str] = "power.http"
     role: ClassVar[Role | None] = None
-    verbs: ClassVar[frozenset[Verb]] = frozenset({Verb.FENCE, Verb.UNFENCE})
+    verbs: ClassVar[frozenset[Verb]] = frozenset({Verb.FENCE, Verb.UNFENCE, Verb.REOPEN_SITE})
     Settings: ClassVar[type[Strict]] = HttpPowerSettings
 
     settings: HttpPowerSettings
@@ -83,7 +83,21 @@ class HttpPowerProvider(Provider):
             detail=f"{self.settings.host} is on again.", before={"power": "off"}, after={"power": "on", "held": False}
         )
 
-    async def _switch(self, request: StepRequest, power: Literal["on", "off"]) -> None:
+    async def reopen_site(self, request: StepRequest) -> StepResult:
+        """`rescue` brings the machine and its worker up, and starts nothing of the application: an old primary that
+        came up by itself would be a second writer."""
+        stands = await self._controller.state()
+        _not_stale(request, stands)
+        if stands.power != "off":
+            return StepResult(detail=f"{self.settings.host} is on.", changed=False, after={"power": stands.power})
+        await self._switch(request, "rescue")
+        return StepResult(
+            detail=f"{self.settings.host} is on; nothing of the application was started there.",
+            before={"power": "off"},
+            after={"power": "rescue", "epoch": request.ref.epoch},
+        )
+
+    async def _switch(self, request: StepRequest, power: Literal["on", "off", "rescue"]) -> None:
         """Ask, then read back until the controller reports it."""
         self.context.still_mine()
         await self._controller.set(power, request.ref.epoch, request.ref.key)

@@ -5,6 +5,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any, ClassVar
 
 import psutil
 
+from activities.bubble.place import Place
 from activities.providers.base import Context, Provider, now
 from workflows.model.base import Strict
 from workflows.model.failure import Code, OutcomeUnknownError, PermanentError, TemporaryError
@@ -53,16 +55,26 @@ class ProcessProvider(Provider):
             raise PermanentError(
                 Code.CONFIGURATION, f"The service has no settings for the site {name!r}.", "Add them to the runbook."
             )
+        if place := self._place():
+            # A clone has notes of its own: under those of the component, a drill would stop the component.
+            update = {"pid_file": place.file(found.pid_file), "log_file": place.file(found.log_file)}
+            return found.model_copy(update=update)
         return found
+
+    def _place(self) -> Place | None:
+        return Place.of(self.context.state_dir, self.context.bubble) if self.context.bubble else None
 
     def _local(self, name: str) -> ProcessSite:
         found = self._site(name)
         self.insist_on_being_at(name)
+        if self.context.bubble:
+            self.insist_on_being_at(self.context.bubble.site)
         return found
 
     async def observe(self, component: str, site: str, observer: str) -> Observation:
         settings = self._site(site)
-        if self.context.here != site:
+        bubble = self.context.bubble
+        if self.context.here != site or (bubble and bubble.site != site):
             reach, detail, facts = Reach.UNKNOWN, f"Only the worker at {site} can see its processes.", {}
         else:
             note = pid_file.read(settings.pid_file)
@@ -96,10 +108,11 @@ class ProcessProvider(Provider):
 
     async def _launch(self, site: ProcessSite, request: StepRequest) -> Note:
         note = {"key": request.ref.key, "epoch": request.ref.epoch}
+        env = environment(site.env_file)
         order = {
-            "argv": site.argv,
+            "argv": (*self._entrance(site, env), *site.argv),
             "cwd": site.cwd,
-            "env": environment(site.env_file),
+            "env": env,
             "log_file": site.log_file,
             "pid_file": site.pid_file,
             "note": note,
@@ -117,6 +130,18 @@ class ProcessProvider(Provider):
             found = found.model_copy(update={"create_time": psutil.Process(found.pid).create_time()})
         pid_file.write(site.pid_file, found)
         return found
+
+    def _entrance(self, site: ProcessSite, env: dict[str, str]) -> tuple[str, ...]:
+        place = self._place()
+        if place is None:
+            return ()
+        entrance = place.enter()
+        # What is started here is the way in; that the program behind it is missing would show in its log only.
+        if shutil.which(site.argv[0], path=env.get("PATH")) is None:
+            raise PermanentError(
+                Code.CONFIGURATION, f"There is no program {site.argv[0]} to start.", "Check `argv` in the runbook."
+            )
+        return entrance
 
     async def stop_instances(self, request: StepRequest) -> StepResult:
         site = self._local(request.target.site)
@@ -151,7 +176,10 @@ class ProcessProvider(Provider):
     @contextlib.asynccontextmanager
     async def _lock(self, site: ProcessSite) -> AsyncIterator[None]:
         """Two attempts of one step can overlap; only one at a time looks and acts."""
-        Path(site.pid_file).parent.mkdir(parents=True, exist_ok=True)
+        if self.context.bubble is None:  # The folder of a bubble is made by its opening, and by nothing after its end.
+            Path(site.pid_file).parent.mkdir(parents=True, exist_ok=True)
+        elif not Path(site.pid_file).parent.exists():
+            raise PermanentError(Code.NOT_FOUND, "The bubble is not open.", "Close what is left, and drill again.")
         handle = os.open(f"{site.pid_file}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             end = time.monotonic() + LOCK_SECONDS

@@ -1,0 +1,189 @@
+"""The stations that failover, switchover and failback share, in the order in which a procedure passes them."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+from workflows.model.failure import Code, PermanentError
+from workflows.model.messages import Lease, Looks, ObserveRequest, PlanRequest, RunRequest, Target, site_queue
+from workflows.model.observed import Observation, Reach, Refusal
+from workflows.model.plan import Mode, Plan
+from workflows.model.runbook import ApprovalRule, Role
+from workflows.planning.evidence import highest_epoch, is_settled
+from workflows.planning.steps import GATE
+
+from . import policies
+from .facts import approval_facts
+from .gate import Gate, code_for
+from .run import RecoveryRun, Refused
+
+Planner = Callable[[PlanRequest], Plan]
+
+
+class Moving(RecoveryRun):
+    """A run that looks at both sites, makes a plan between them, asks people, and carries it out."""
+
+    def take(self, request: RunRequest, mode: Mode) -> None:
+        """Note who asks for what."""
+        ledger = self.ledger
+        ledger.application, ledger.mode = request.runbook, mode
+        ledger.requested_by, ledger.reason = request.requested_by, request.reason
+
+    @property
+    def rule(self) -> ApprovalRule:
+        """Who must agree to this run."""
+        return self.runbook.approvals.rule(self.ledger.operation, self.ledger.mode is Mode.PLANNED)
+
+    def insist_on_a_requester(self) -> None:
+        """Where the requester may not approve, an unnamed one would make that rule worth nothing."""
+        if self.ledger.requested_by == "unknown" and not self.rule.requester_may_approve:
+            raise Refused(
+                Code.INVALID_INPUT,
+                "Whoever asks may not approve here, so the run must know who asks.",
+                'Add your name to the input: "requested_by": "carl".',
+            )
+
+    def head_for(self, wanted: str | None, lease: Lease) -> None:
+        """From the active site to the wanted one; to the other one when none is named."""
+        runbook, source = self.runbook, lease.active_site
+        target = wanted or runbook.other_sites(source)[0]
+        if target not in runbook.sites:
+            raise Refused(
+                Code.INVALID_INPUT,
+                f"The runbook {runbook.application} has no site {target!r}.",
+                f"Name one of: {', '.join(runbook.other_sites(source))}.",
+            )
+        if target == source:
+            raise Refused(
+                Code.ALREADY_ACTIVE,
+                f"{runbook.application} is active at {target} already.",
+                f"To move it away from there, name another site: {', '.join(runbook.other_sites(source))}.",
+            )
+        self.ledger.source, self.ledger.target = source, target
+        self.changed()
+
+    # --- Looking ---
+
+    async def look_around(self, *, patiently: bool) -> None:
+        """Look at everything from every vantage point at once.
+
+        The old site's own worker is asked too, since it may live behind a broken path; but its silence is waited for
+        only when asked to be patient, or when the others saw something unclear. What one observer sees at one site is
+        one activity: each more would be another turn of the workflow while users wait.
+        """
+        ledger = self.ledger
+        source, target = ledger.source, ledger.target
+        data = self._data()
+        own = asyncio.ensure_future(self._look(data, source, source))
+        seen = await asyncio.gather(
+            *(self._look(data, source, observer) for observer in ("control", target)),
+            self._look([*self.runbook.components], target, target),
+        )
+        looks = [look for batch in seen for look in batch]
+        ledger.observations += looks
+        if patiently or not is_settled([look for look in looks if look.component in data and look.site == source]):
+            ledger.observations += await own
+        else:
+            own.cancel()
+        self.changed()
+
+    async def look_at(self, site: str) -> None:
+        """Look at one site only, from itself."""
+        self.ledger.observations += await self._look([*self.runbook.components], site, site)
+
+    async def _look(self, names: Sequence[str], site: str, observer: str) -> Sequence[Observation]:
+        ledger, components = self.ledger, self.runbook.components
+        targets = tuple(
+            Target(name=name, component=components[name], site=site, source=ledger.source, target=ledger.target)
+            for name in names
+        )
+        at_old_site = observer == ledger.source
+        options = policies.look(policies.OLD_SITE_PATIENCE, tries=1) if at_old_site else policies.look()
+        try:
+            seen: Looks = await workflow.execute_activity(
+                "observe",
+                ObserveRequest(targets=targets, observer=observer),
+                task_queue=site_queue(observer),
+                result_type=Looks,
+                summary=f"{', '.join(names)} at {site}, seen by {observer}"[:100],
+                **options,
+            )
+        except ActivityError as error:
+            cause = error.cause
+            why = cause.message if isinstance(cause, ApplicationError) else f"the worker of {observer} did not answer"
+            blind = Observation(
+                component="", site=site, observer=observer, reach=Reach.UNKNOWN, at=workflow.now(), detail=why
+            )
+            return [blind.model_copy(update={"component": name}) for name in names]
+        return seen.looks
+
+    async def rise_above_what_stands(self, lease: Lease) -> None:
+        """An epoch that stands in the world is never repeated, not even when the entity lost its memory."""
+        standing = highest_epoch(self.ledger.observations)
+        if standing >= lease.epoch:
+            await self.acquire(self.runbook, floor=standing)
+
+    async def pivot_in_the_world(self) -> str | None:
+        """A data component that accepts writes at the target was promoted by an earlier execution of this run."""
+        target = self.ledger.target
+        for look in await self._look(self._data(), target, target):
+            if look.reach is Reach.SERVING:
+                return f"{look.component} at {target} accepts writes, so the point of no return is behind."
+        return None
+
+    def _data(self) -> list[str]:
+        return [name for name, part in self.runbook.components.items() if part.role is Role.DATA]
+
+    # --- Planning and asking ---
+
+    def make_plan(self, planner: Planner, *, at: datetime | None = None) -> Plan:
+        """The plan, by what the runbook wants and the providers can do."""
+        ledger = self.ledger
+        assert ledger.loaded is not None
+        request = PlanRequest(
+            runbook=self.runbook,
+            verbs=ledger.loaded.verbs,
+            source=ledger.source,
+            target=ledger.target,
+            mode=ledger.mode,
+            operation=ledger.operation,
+            choice=ledger.choice,
+            at=at,
+        )
+        try:
+            plan = planner(request)
+        except PermanentError as error:
+            raise Refused(error.code, error.sentence, error.next_step) from error
+        ledger.adopt(plan)
+        return plan
+
+    def open_gate(self, plan: Plan, question: str) -> None:
+        """Ask people; the plan's gate waits for their answers."""
+        ledger, runbook, rule = self.ledger, self.runbook, self.rule
+        ledger.gate = Gate(
+            step=GATE,
+            code=code_for(ledger.run_id, GATE, plan.hash),
+            question=question,
+            rule=rule,
+            requester=ledger.requested_by,
+            expires=workflow.now() + rule.expires,
+            facts=lambda: approval_facts(ledger, runbook),
+        )
+
+
+def missing_input(name: str, request: type[RunRequest]) -> ApplicationError:
+    """The answer to a start without an input: at once, in a sentence."""
+    return ApplicationError(
+        f"{name} wants an input such as {request.example}. Nothing was started.",
+        type=Code.INVALID_INPUT,
+        non_retryable=True,
+    )
+
+
+def refuse(refusal: Refusal | None) -> None:
+    """Stop here when a judge of the evidence has found a reason."""
+    if refusal is not None:
+        raise Refused(refusal.code, refusal.sentence, refusal.next_step)

@@ -1,0 +1,204 @@
+"""Replicate: copy what is due, prune what is old, and measure how far the copy is behind. Started by a schedule."""
+
+import asyncio
+from typing import TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+from workflows.engine import policies
+from workflows.engine.attributes import APPLICATION, OPERATION, STATE
+from workflows.engine.outcome import Done, Failed, classify
+from workflows.model.failure import Code
+from workflows.model.messages import (
+    CONTROL_QUEUE,
+    ApplicationState,
+    LoadedRunbook,
+    LoadRunbookRequest,
+    NoteReplicationRequest,
+    PlanRequest,
+    Ref,
+    ReplicateRequest,
+    ReplicationReport,
+    ReplicationState,
+    StepRecord,
+    StepRequest,
+    StepResult,
+    StepState,
+    Target,
+    site_queue,
+)
+from workflows.model.observed import RecoveryPoint
+from workflows.model.plan import Mode, Operation, Step
+from workflows.model.verbs import Verb
+from workflows.planning.replicating import copying_steps, lag_of, told
+from workflows.planning.steps import data_components, make_step, streams
+
+T = TypeVar("T")
+
+
+@workflow.defn(name="Replicate")
+class Replicate:
+    """One turn of one application's replication. It changes nothing at the serving site but a marker, and does nothing
+    at all while a run holds the application."""
+
+    def __init__(self) -> None:
+        self._records: list[StepRecord] = []
+        self._made: PlanRequest | None = None
+        self._epoch = 0
+
+    @workflow.run
+    async def run(self, request: ReplicateRequest | None = None) -> ReplicationReport:
+        if request is None:
+            raise ApplicationError(
+                f"Replicate wants an input such as {ReplicateRequest.example}. Nothing was started.",
+                type=Code.INVALID_INPUT,
+                non_retryable=True,
+            )
+        self._show(request.runbook, "RUNNING")
+        loaded = await self._own("load_runbook", LoadRunbookRequest(name=request.runbook), LoadedRunbook)
+        state = await self._own("application_state", request.runbook, ApplicationState)
+        active = state.active_site or loaded.runbook.home
+        if state.lease is not None:
+            self._show(request.runbook, "SKIPPED")
+            return ReplicationReport(
+                application=request.runbook, active_site=active, skipped=f"{state.lease.holder} holds the application."
+            )
+        self._epoch = state.epoch
+        self._made = PlanRequest(
+            runbook=loaded.runbook,
+            verbs=loaded.verbs,
+            source=active,
+            target=loaded.runbook.other_sites(active)[0],
+            mode=Mode.PLANNED,
+            operation=Operation.REPLICATE,
+        )
+        found = await self._copy_all()
+        await self._note(found)
+        self._show(request.runbook, "HEALTHY" if found.healthy else "UNHEALTHY")
+        return ReplicationReport(
+            application=request.runbook, active_site=active, state=found, steps=tuple(self._records)
+        )
+
+    @property
+    def _request(self) -> PlanRequest:
+        assert self._made is not None, "nothing is copied before the runbook is read"
+        return self._made
+
+    async def _copy_all(self) -> ReplicationState:
+        names = data_components(self._request)
+        promised = self._request.runbook.objectives.rpo.total_seconds()
+        lags = await asyncio.gather(*(self._copy(name) for name in names))
+        broken = [f"{record.words}: {record.detail}" for record in self._records if record.state is StepState.FAILED]
+        words = broken or [told(name, lag, promised) for name, lag in zip(names, lags, strict=True)]
+        known = [lag for lag in lags if lag is not None]
+        return ReplicationState(
+            at=workflow.now(),
+            healthy=not broken and len(known) == len(lags) and all(lag <= promised for lag in known),
+            lag_seconds=max(known) if known and len(known) == len(lags) else None,
+            sentence="; ".join(words),
+        )
+
+    async def _copy(self, name: str) -> float | None:
+        """One component's turn; how far its copy is behind afterwards, null when that was not measured."""
+        component = self._request.runbook.components[name]
+        copies = component.replication is not None and component.replication.snapshots is not None
+        points = await self._points(name) if copies else ()
+        lag = None
+        for step in copying_steps(self._request, name, points, workflow.now()):
+            done = await self._do(step)
+            if done is None:
+                return None
+            measured = done.after.get("lag_seconds")
+            lag = float(measured) if isinstance(measured, int | float) else lag
+        if not streams(component):
+            lag = lag_of(component, await self._points(name), workflow.now())
+        return lag
+
+    async def _points(self, name: str) -> tuple[RecoveryPoint, ...]:
+        look = make_step(name, Verb.CHOOSE_RECOVERY_POINT, self._request.target, f"{name}: what can be restored")
+        try:
+            result = await self._call(look)
+        except ActivityError:
+            return ()  # No point yet: then a copy is due.
+        return result.points
+
+    async def _do(self, step: Step) -> StepResult | None:
+        started = workflow.now()
+        record = StepRecord(
+            id=step.id,
+            component=step.component,
+            site=step.site,
+            kind=step.verb.value,
+            words=step.words,
+            phase=step.phase.value,
+            started=started,
+        )
+        try:
+            outcome = Done(await self._call(step))
+        except ActivityError as error:
+            failed = classify(step.verb, error)
+            code = failed.code if isinstance(failed, Failed) else Code.OUTCOME_UNKNOWN
+            record = record.model_copy(update={"state": StepState.FAILED, "detail": failed.reason, "code": code})
+            self._records.append(record.model_copy(update={"ended": workflow.now()}))
+            return None
+        result = outcome.result
+        done = {"state": StepState.DONE, "detail": result.detail, "after": result.after, "attempts": result.attempt}
+        self._records.append(record.model_copy(update={"ended": workflow.now(), **done}))
+        return result
+
+    async def _call(self, step: Step) -> StepResult:
+        plan, name = self._request, step.component or ""
+        request = StepRequest(
+            ref=Ref(
+                workflow_id=workflow.info().workflow_id,
+                application=plan.runbook.application,
+                step=step.id,
+                epoch=self._epoch,
+            ),
+            target=Target(
+                name=name,
+                component=plan.runbook.components[name],
+                site=step.site,
+                source=plan.source,
+                target=plan.target,
+            ),
+            mode=plan.mode,
+            max_lag=plan.runbook.objectives.rpo.total_seconds(),
+        )
+        result: StepResult = await workflow.execute_activity(
+            step.verb.value,
+            request,
+            task_queue=site_queue(step.worker),
+            result_type=StepResult,
+            summary=step.words,
+            **policies.copying(step.timeout),
+        )
+        return result
+
+    @staticmethod
+    async def _own(name: str, request: object, result_type: type[T]) -> T:
+        answer: T = await workflow.execute_local_activity(
+            name, request, result_type=result_type, **policies.own_state()
+        )
+        return answer
+
+    async def _note(self, found: ReplicationState) -> None:
+        request = NoteReplicationRequest(application=self._request.runbook.application, found=found)
+        await workflow.execute_activity(
+            "note_replication",
+            request,
+            task_queue=CONTROL_QUEUE,
+            summary="tell the application",
+            **policies.bookkeeping(),
+        )
+
+    @staticmethod
+    def _show(application: str, state: str) -> None:
+        workflow.upsert_search_attributes(
+            [
+                APPLICATION.value_set(application),
+                STATE.value_set(state),
+                OPERATION.value_set(Operation.REPLICATE.value),
+            ]
+        )
