@@ -155,7 +155,7 @@ class Drill(Moving):
         if report.end_state in (RunState.RECOVERED, RunState.RECOVERED_DEGRADED):
             self._count(report)
             after = {"run": report.workflow_id, "outage_seconds": report.rta.from_approved}
-            return Done(StepResult(detail=report.summary, after=after, findings=report.findings))
+            return Done(StepResult(detail=report.summary, after=after, findings=report.findings, loss=report.rpa))
         return Failed(report.code or Code.INTERNAL, report.summary, attempt=1)
 
     def _count(self, report: Report) -> None:

@@ -103,7 +103,7 @@ def loss_of(ledger: Ledger) -> Loss:
     """The worst over all data components; null as soon as one of them was not measured. Of an isolated drill: what
     would be lost by taking the recovery points that its clones were made of."""
     plan = ledger.plan
-    if ledger.operation is Operation.DRILL:
+    if ledger.bubble is not None:
         seconds = [result.point.expected_loss.seconds for result in ledger.results.values() if result.point]
         known = [second for second in seconds if second is not None]
         whole = bool(seconds) and len(known) == len(seconds)

@@ -271,7 +271,8 @@ class RecoveryRun(Answering):
                 site=step.site,
                 source=ledger.source,
                 target=ledger.target,
-                bubble=ledger.bubble,
+                # What is cloned is chosen outside: inside there is nothing yet.
+                bubble=None if step.verb is Verb.CHOOSE_RECOVERY_POINT else ledger.bubble,
             ),
             mode=ledger.mode,
             before=ledger.seen(name, step.site) if name else None,
