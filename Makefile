@@ -8,10 +8,10 @@ STAMP := $(VENV)/.installed
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-demo: $(STAMP) ## Watch a real failover: make demo [SCENARIO=failover|planned|async|compensate|split-brain]
+demo: $(STAMP) ## Watch a real failover: make demo [SCENARIO=failover|planned|async|diverge|compensate|split-brain|roundtrip|drill|live-drill]
 	$(VENV)/bin/seawall demo --scenario $(SCENARIO) $(DEMO_ARGS)
 
-test: $(STAMP) browser ## Lint, types, import rules and all tests
+test: $(STAMP) browser rsync ## Lint, types, import rules and all tests
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
@@ -41,8 +41,11 @@ $(STAMP): pyproject.toml uv.lock
 browser: ## Install Chromium for the tests of the Web UI, where that can be done
 	@infra/browser.sh
 
+rsync: ## Install rsync for the tests of the kind files, where that can be done
+	@infra/rsync.sh
+
 clean: ## Remove the environment, caches and labs
 	-@[ -x $(VENV)/bin/seawall ] && for lab in .seawall/*/; do $(VENV)/bin/seawall lab down --all --folder "$$lab"; done
 	rm -rf $(VENV) .seawall build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help demo test bench generate format wheel install browser clean
+.PHONY: help demo test bench generate format wheel install browser rsync clean

@@ -22,6 +22,7 @@ from workflows.model.messages import (
     FailbackRequest,
     FailoverRequest,
     FreeRequest,
+    LossAcceptance,
     PostureRequest,
     ProgressView,
     ReplicateRequest,
@@ -227,6 +228,13 @@ async def accept_risk(client: Client, run: str, by: str, code: str, statement: s
     """Accept the risk of two writers, where the fence could not be proved."""
     risk = checked(RiskAcceptance, by=by, code=code, statement=statement)
     return await _update(client, run, "accept_split_brain_risk", risk)
+
+
+async def accept_data_loss(client: Client, run: str, by: str, code: str, loss: str, reason: str = "") -> str:
+    """Accept a loss beyond the RPO by its figure."""
+    return await _update(
+        client, run, "accept_data_loss", checked(LossAcceptance, by=by, code=code, loss=loss, reason=reason)
+    )
 
 
 async def free_lease(client: Client, application: str, request: FreeRequest) -> ApplicationState:

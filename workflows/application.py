@@ -144,6 +144,8 @@ class Application:
         held = [(lease.holder, lease.epoch) for lease in (current.lease, current.rehearsal) if lease is not None]
         if (request.holder, request.epoch) in held or (not held and current.last_run == request.holder):
             return
+        if request.drill is not None:
+            return  # A rehearsal that had to give way has nothing to give back, and is no drill to be judged by.
         by = " and ".join(f"{holder} under epoch {epoch}" for holder, epoch in held) or "nobody"
         raise _refusal(
             Code.LEASE_LOST,

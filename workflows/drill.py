@@ -87,8 +87,9 @@ class Drill(Moving):
         return self.runbook.drills.public or self.runbook.public.model_copy(update={"resolver": None})
 
     async def lease_lost(self) -> str | None:
-        """A live drill holds no lease of its own: its legs do."""
-        return None if self._live else await super().lease_lost()
+        """Never: a live drill holds no lease of its own, its legs do; an isolated one that had to give way to a real
+        run undoes what it has all the same, since nobody else relies on a bubble."""
+        return None
 
     async def call(self, step: Step) -> Outcome:
         """Do a step; the leg of a live drill is a run of its own."""

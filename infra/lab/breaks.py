@@ -60,7 +60,8 @@ def _find(chassis: "Chassis", site: str, name: str) -> int | None:
     root = chassis.host_pid(site)
     for pid in proctree.descendants(root) if root else []:
         words = proctree.command_line(pid)
-        if name == POSTGRES and "-D" in words and words[0].endswith("postgres"):
+        # A drill's clone is a server of the same machine too; its folder is another one.
+        if name == POSTGRES and chassis.boot.sites[site].data_dir in words and words[0].endswith("postgres"):
             return pid
         if name == APP and "infra.lab.shop_app" in words:
             return pid

@@ -183,6 +183,17 @@ class Load:
             errors=sum(client.errors for client in self._clients),
         )
 
+    def outage_since(self, mono: float) -> float:
+        """Seconds of the longest time without an acknowledgement that ended, or goes on, after that moment."""
+        acks = sorted(self.acks, key=lambda ack: ack.mono)
+        before = [ack for ack in acks if ack.mono < mono]
+        return round(_largest_gap([*before[-1:], *acks[len(before) :]], time.monotonic())[2], 4)
+
+    @property
+    def errors(self) -> int:
+        """Orders that failed so far."""
+        return sum(client.errors for client in self._clients)
+
     @property
     def acks(self) -> list[Ack]:
         """Every acknowledgement so far."""

@@ -34,6 +34,7 @@ def register(app: typer.Typer) -> None:
         ("resume", "resume", "Go on after a pause."),
     ):
         app.command(name, help=text)(_answer(action))
+    app.command("accept-data-loss")(accept_data_loss)
     app.command("accept-split-brain-risk")(accept_split_brain_risk)
     app.command()(release)
 
@@ -62,6 +63,26 @@ def _decide(action: str, run: str, approver: str | None, code: str | None, comme
             shown = view.gate.code
         send = control.approve if action == "approve" else control.reject
         return await send(client, found, approver or me(), shown, comment)
+
+    console().print(with_client(act))
+
+
+def accept_data_loss(
+    run: RunArgument,
+    loss: Annotated[str, typer.Option("--loss", help='The loss as the request shows it, such as "1 min 30 s".')],
+    by: ByOption = None,
+    code: CodeOption = None,
+    reason: ReasonOption = "",
+) -> None:
+    """Accept a loss beyond the RPO, by its figure; wanted besides the approval."""
+
+    async def act(client: "Client") -> str:
+        from workers import control
+
+        found = await control.find_run(client, run)
+        view = await control.progress(client, found)
+        shown = code or (view.gate.code if view.gate else "none")
+        return await control.accept_data_loss(client, found, by or me(), shown, loss, reason)
 
     console().print(with_client(act))
 

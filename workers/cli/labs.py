@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workers.settings import LAB_FOLDER
+from workflows.model.runbook import Tier
 
 if TYPE_CHECKING:
     from infra.lab.info import LabInfo
@@ -23,6 +24,7 @@ PortOption = Annotated[int | None, typer.Option(help="A port of your choice; a f
 def up(
     folder: FolderOption = LAB_FOLDER,
     asynchronous: Annotated[bool, typer.Option("--async", help="Replicate without waiting for the standby.")] = False,
+    tier: Annotated[Tier, typer.Option(help="How much of the recovery site runs before the disaster.")] = Tier.HOT,
     detach: Annotated[bool, typer.Option("--detach", help="Return when it runs.")] = False,
     temporal_port: Annotated[int | None, typer.Option(help="Where Temporal listens; any free port otherwise.")] = None,
     ui_port: Annotated[int | None, typer.Option(help="Where its Web UI listens.")] = None,
@@ -35,7 +37,7 @@ def up(
 
     screen = console(to_stderr=json_output)
     wanted = WantedPorts(temporal_port, ui_port)
-    info = lab.up(folder, synchronous=not asynchronous, wanted=wanted, say=screen.print)
+    info = lab.up(folder, synchronous=not asynchronous, tier=tier, wanted=wanted, say=screen.print)
     if json_output:
         print_json(info)
     else:

@@ -103,10 +103,15 @@ def doctor(json_output: JsonFlag = False) -> None:
 
 @app.command()
 def demo(
-    scenario: Annotated[str, typer.Option(help="failover, planned, async, compensate or split-brain.")] = "failover",
+    scenario: Annotated[
+        str,
+        typer.Option(
+            help="failover, planned, async, diverge, compensate, split-brain, roundtrip, drill or live-drill."
+        ),
+    ] = "failover",
     yes: Annotated[bool, typer.Option("--yes", help="Approve without asking.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the outcome to this file.")] = None,
-    cycles: Annotated[int, typer.Option(min=1, max=1000, help="How many times.")] = 1,
+    cycles: Annotated[int | None, typer.Option(min=1, max=1000, help="How many times.")] = None,
     seed: Annotated[int, typer.Option(help="Varies the moment of the disaster.")] = 0,
 ) -> None:
     """Zero to report: start a lab, break it for real, recover it, and compare with what the clients saw."""

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from workflows.model.base import in_words
-from workflows.model.messages import ApplicationState, RunState
+from workflows.model.messages import ApplicationState, DrillSummary, ReplicationState, RunState
 
 # A name or a message from elsewhere must not move the cursor, colour the terminal or reverse the text.
 _UNSAFE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -25,6 +25,9 @@ _STATE_STYLES = {
     RunState.PAUSED: "yellow",
     RunState.COMPENSATING: "yellow",
 }
+
+_STALE = timedelta(minutes=5)
+"""A replication that was not measured for so long is not known to work."""
 
 
 @dataclass(frozen=True)
@@ -85,25 +88,68 @@ def runs_table(rows: Sequence[RunRow]) -> RenderableType:
     return table
 
 
-def status_table(states: Sequence[ApplicationState]) -> RenderableType:
-    """Where each application is active, who holds it, and how its last run ended."""
+def status_table(states: Sequence[ApplicationState], now: datetime | None = None) -> RenderableType:
+    """Where each application is active, who holds it, how its last run ended, and below what a person must know of it:
+    that it runs unprotected, how far its copy is behind, what rehearses it, and how its last drill ended."""
     if not states:
         return Text("No application is known yet: the first run of a runbook makes it known.")
     table = _table("Application", "Active", "Epoch", "Protected", "Last run", folds=("Application", "Active"))
+    told = Table.grid(padding=(0, 2))
+    told.add_column(overflow="fold")
+    told.add_column(overflow="fold")
     for state in states:
-        protected = Text("yes", "green") if state.protected else Text("NO", "bold red")
-        now = f"\nrun {state.lease.holder}" if state.lease else "\nno run"
-        name = plain(state.application, "bold")
-        name.append_text(plain(now, "not bold yellow" if state.lease else "not bold dim"))
-        last = state.last_outcome.replace("_", " ").lower() or "none"
-        table.add_row(
-            name,
-            plain(state.active_site or "not known"),
-            str(state.epoch),
-            protected,
-            plain(f"{last}\n{moment(state.last_ended, '')}".strip()),
-        )
-    return table
+        table.add_row(*_status_row(state))
+        for number, line in enumerate(_told(state, now or datetime.now(UTC))):
+            told.add_row(plain("" if number else state.application, "bold"), line)
+    return Group(table, told) if told.row_count else table
+
+
+def _status_row(state: ApplicationState) -> Iterable[RenderableType]:
+    yield plain(state.application, "bold").append_text(
+        plain(f"\nrun {state.lease.holder}", "not bold yellow") if state.lease else Text("\nno run", "not bold dim")
+    )
+    yield plain(state.active_site or "not known")
+    yield str(state.epoch)
+    if not state.protected:
+        yield Text("UNPROTECTED", "bold white on red")
+    else:
+        # Of an application that no run has touched yet nobody knows whether anything follows it.
+        yield Text("yes", "green") if state.last_run or state.replication else Text("not known", "yellow")
+    last = state.last_outcome.replace("_", " ").lower() or "none"
+    yield plain(f"{last}\n{moment(state.last_ended, '')}".strip())
+
+
+def _told(state: ApplicationState, now: datetime) -> Iterable[Text]:
+    if not state.protected:
+        where = f" at {state.active_site}" if state.active_site else ""
+        yield plain(f"runs UNPROTECTED{where}. Start: seawall reprotect {state.application}", "bold red")
+    if state.replication:
+        yield _replication(state.replication, now)
+    elif state.last_run:
+        yield Text("replication: not measured yet. See: seawall schedules", "yellow")
+    if state.rehearsal:
+        yield plain(f"rehearsal running since {moment(state.rehearsal.since)}: {state.rehearsal.holder}", "cyan")
+    for sort, drill in (("isolated", state.last_drill), ("live", state.last_live_drill)):
+        if drill:
+            yield _drill(sort, drill)
+
+
+def _replication(found: ReplicationState, now: datetime) -> Text:
+    """What was measured, and how long ago: an old "well" is not known to hold now."""
+    seconds = max((now - found.at).total_seconds(), 0.0)
+    age = f"measured {in_words(seconds)} ago"
+    stale = seconds > _STALE.total_seconds()
+    style = "yellow" if stale else "green" if found.healthy else "bold red"
+    health = "" if found.healthy else "NOT WELL: "
+    doubt = ", TOO LONG AGO to be relied on" if stale else ""
+    return plain(f"replication: {health}{found.sentence} ({age}{doubt})", style)
+
+
+def _drill(sort: str, drill: DrillSummary) -> Text:
+    passed = drill.end_state == RunState.RECOVERED
+    outcome = "passed" if passed else f"DID NOT PASS ({drill.end_state.replace('_', ' ').lower()}, {drill.workflow_id})"
+    rta = f"recovery took {in_words(drill.rta_seconds)}" if drill.rta_seconds is not None else "RTA not measured"
+    return plain(f"last {sort} drill: {moment(drill.ended)} UTC, {outcome}, {rta}", "" if passed else "bold red")
 
 
 def doctor_table(rows: Iterable[DoctorRow]) -> RenderableType:

@@ -11,7 +11,17 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from workflows.engine.details import action_words, clock, headline, title
+from workflows.engine.details import action_words
+from workflows.engine.sentences import (
+    clock,
+    headline,
+    is_simulated,
+    notice,
+    promised_seconds,
+    state_label,
+    title,
+    window,
+)
 from workflows.model.base import in_words
 from workflows.model.messages import GateView, ParkedStep, ProgressView, StepRecord, StepState
 from workflows.model.plan import Phase
@@ -31,6 +41,12 @@ _MARKS = {
 _BUSY = (StepState.RUNNING, StepState.UNDOING)
 _QUIET = (StepState.DONE, StepState.RUNNING, StepState.PENDING)
 """States that the mark says well enough; the others are written out."""
+_SIMULATED = ("~", "dim")
+_FINISHED = (StepState.DONE, StepState.SKIPPED, StepState.UNDONE)
+_FOLD_FROM, _KEPT, _AHEAD = 14, 3, 5
+"""A longer list is folded while a run is open: a live picture that is higher than its terminal loses its end, where
+the commands stand. So many finished steps stay in sight before the first open one, and so many pending ones after."""
+_PIVOT = "── point of no return ──"
 _COMMANDS = {"accept_degraded": "accept-degraded", "accept_split_brain_risk": "accept-split-brain-risk"}
 _NARROWEST, _TIME, _DETAIL = 60, 12, 18
 
@@ -39,6 +55,8 @@ def render(view: ProgressView, width: int) -> RenderableType:
     """The view as something for `rich.live.Live`, at most `width` columns wide (60 at least)."""
     width = max(width, _NARROWEST)
     parts: list[RenderableType] = [_header(view), _clock(view, width), Text(""), _steps(view, width)]
+    if window(view) and not view.gate:
+        parts += [Text(""), _commands([(_command("abort", view), "end it before that, with all undone")], width)]
     if view.gate and not view.state.ended:
         answers = [(_command(name, view), "") for name in ("approve", "reject")]
         parts += [Text(""), _gate(view, view.gate, width), _commands(answers, width)]
@@ -66,24 +84,26 @@ def _command(action: str, view: ProgressView, parked: ParkedStep | None = None) 
 def _header(view: ProgressView) -> RenderableType:
     line = plain(title(view), "bold")
     line.append("  ")
-    line.append_text(state_text(view.state))
+    line.append_text(state_text(state_label(view)))
     if view.epoch is not None:
         line.append(f"  epoch {view.epoch}", "dim")
-    return Group(line, plain(view.workflow_id, "dim"))
+    told = [plain(notice(view), "bold cyan")] if notice(view) else []
+    return Group(line, plain(view.workflow_id, "dim"), *told)
 
 
 def _clock(view: ProgressView, width: int) -> RenderableType:
     elapsed = max((_until(view) - view.declared).total_seconds(), 0.0)
-    if not view.rto_seconds:
+    promised = promised_seconds(view)
+    if not promised:
         return plain(f"{in_words(elapsed)} since declared at {clock(view.declared)} UTC")
-    left = view.rto_seconds - elapsed
-    words = f"{in_words(elapsed)} of {in_words(view.rto_seconds)} (RTO), "
+    left = promised - elapsed
+    words = f"{in_words(elapsed)} of {in_words(promised)} (RTO), "
     words += f"{in_words(left)} left" if left >= 0 else f"over by {in_words(-left)}"
-    style = "green" if left > view.rto_seconds / 4 else "yellow" if left >= 0 else "red"
+    style = "green" if left > promised / 4 else "yellow" if left >= 0 else "red"
     grid = Table.grid(padding=(0, 2))
     bar = ProgressBar(
-        total=view.rto_seconds,
-        completed=min(elapsed, view.rto_seconds),
+        total=promised,
+        completed=min(elapsed, promised),
         width=min(30, width // 3),
         complete_style=style,
         finished_style=style,
@@ -101,22 +121,41 @@ def _steps(view: ProgressView, width: int) -> RenderableType:
     if not view.steps:
         return Text("No step is planned yet.", "dim")
     # Given widths: left to itself the table would fold the words of a step before it folds a long detail.
-    words = min(max(len(step.words) for step in view.steps), width - _TIME - _DETAIL - 4)
+    words = max(min(max(len(step.words) for step in view.steps), width - _TIME - _DETAIL - 4), len(_PIVOT))
     grid = Table.grid(padding=(0, 1))
     grid.add_column(width=1)
-    grid.add_column(overflow="fold", width=max(words, 24))
+    grid.add_column(overflow="fold", width=words)
     grid.add_column(justify="right", overflow="fold", width=_TIME)
     grid.add_column(overflow="fold", width=max(width - _TIME - words - 5, _DETAIL))
-    for step in view.steps:
+    before, shown, after = _in_sight(view)
+    if before:
+        grid.add_row(Text("✓", "green"), Text(f"{before} finished steps", "dim"), "", "")
+    for step in shown:
         if step.phase == Phase.PIVOT.value:
-            grid.add_row("", Text("── point of no return ──", "magenta"), "", "")
+            grid.add_row("", Text(_PIVOT, "magenta"), "", "")
         grid.add_row(_mark(step), plain(step.words, _style(step)), _took(view, step), _detail(step))
+    if after:
+        grid.add_row(Text("·", "dim"), Text(f"{after} more steps to come", "dim"), "", "")
     return grid
+
+
+def _in_sight(view: ProgressView) -> tuple[int, list[StepRecord], int]:
+    """How many finished steps are folded away, what is shown, and how many pending ones are folded away."""
+    steps = list(view.steps)
+    if view.state.ended or len(steps) <= _FOLD_FROM:
+        return 0, steps, 0
+    finished = [step for step in steps if step.state in _FINISHED]
+    pending = [step for step in steps if step.state is StepState.PENDING]
+    folded = {step.id for step in (*finished[:-_KEPT], *pending[_AHEAD:])}
+    shown = [step for step in steps if step.id not in folded]
+    return len(finished[:-_KEPT]), shown, len(pending[_AHEAD:])
 
 
 def _mark(step: StepRecord) -> RenderableType:
     if step.state in _BUSY:
         return Spinner("line", style="cyan", speed=0.5)
+    if is_simulated(step) and step.state is StepState.DONE:
+        return Text(*_SIMULATED)
     return Text(*_MARKS[step.state])
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from datetime import datetime
+from typing import Any
 from urllib.parse import quote
 
 from rich.console import Console
@@ -12,9 +13,19 @@ from infra.lab.info import LabInfo
 from workers import control
 from workers.cli.follow import Screen, screen_for
 from workers.connect import connect
-from workers.demo.scenario import Scenario
+from workers.demo.scenario import Move
 from workers.settings import Settings
-from workflows.model.messages import FailoverRequest, GateView, RunState
+from workflows.model.messages import (
+    DrillRequest,
+    FailbackRequest,
+    FailoverRequest,
+    GateView,
+    ReprotectRequest,
+    RunRequest,
+    RunState,
+    SwitchoverRequest,
+)
+from workflows.model.plan import Operation
 from workflows.model.report import Report
 
 APPLICATION = "shop"
@@ -34,20 +45,13 @@ def settings_of(info: LabInfo) -> Settings:
     )
 
 
-async def conduct(info: LabInfo, scenario: Scenario, detected: datetime | None, yes: bool, screen: Console) -> Report:
-    """Start the scenario's failover and follow it to its end.
+async def conduct(info: LabInfo, move: Move, detected: datetime | None, yes: bool, screen: Console) -> Report:
+    """Start what is asked for and follow it to its end.
 
     A person at a terminal is asked; with no terminal, or with `yes`, the demo approves by itself and says so.
     """
     client = await connect(settings_of(info))
-    request = FailoverRequest(
-        runbook=APPLICATION,
-        reason=scenario.reason,
-        planned=scenario.planned,
-        requested_by="demo",
-        detected_at=detected,
-    )
-    run = await control.start_failover(client, request)
+    run = await control.start(client, _request(move, detected))
     page = f"{info.temporal_ui_url}/namespaces/default/workflows/{quote(run, safe='')}"
     screen.print(f"Started [bold]{run}[/bold]; in the Web UI: {page}", soft_wrap=True)
     answered = False
@@ -65,6 +69,21 @@ async def conduct(info: LabInfo, scenario: Scenario, detected: datetime | None, 
     finally:
         shown.close()
     return await control.wait(client, run)
+
+
+def _request(move: Move, detected: datetime | None) -> RunRequest:
+    asked: dict[str, Any] = {"runbook": APPLICATION, "reason": move.reason, "requested_by": "demo"}
+    match move.operation:
+        case Operation.REPROTECT:
+            return ReprotectRequest(**asked)
+        case Operation.FAILBACK:
+            return FailbackRequest(**asked)
+        case Operation.SWITCHOVER:
+            return SwitchoverRequest(**asked)
+        case Operation.DRILL:
+            return DrillRequest(live=move.live, **asked)
+        case _:
+            return FailoverRequest(planned=move.planned, detected_at=detected, **asked)
 
 
 def _ask(gate: GateView, yes: bool, shown: Screen, screen: Console) -> bool:

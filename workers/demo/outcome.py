@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from workers.demo.scenario import Move
 from workflows.model.base import Message
-from workflows.model.messages import RunState
+from workflows.model.messages import RunState, StepRecord
+from workflows.model.plan import Operation
 from workflows.model.report import Report
 
 
@@ -20,6 +22,10 @@ class ClientView(Message):
     two_writer_samples: int
     """Samples, one each 100 ms, in which both sites accepted a write."""
     watcher_samples: int = 0
+    errors: int = 0
+    """Orders that failed and were sent again."""
+    checksums: dict[str, str] = {}
+    """For each site that is up at the end, a checksum over all orders."""
 
 
 class DemoStep(Message):
@@ -36,8 +42,31 @@ class DemoStep(Message):
     provider_seconds: float | None
 
 
+class DemoMove(Message):
+    """One run of the story."""
+
+    operation: str
+    end_state: RunState
+    as_expected: bool
+    workflow_id: str
+    rta_seconds: float | None
+    lost_transactions: int | None
+    outage_seconds: float
+    """As the clients saw it."""
+    errors: int
+    """Orders that failed while it ran."""
+    equal: bool | None = None
+    """Both sites held the same at its end; null when it was not compared."""
+    archived_rows: int = 0
+    """Rows that only the old site had."""
+    leftovers: int | None = None
+    """Of a drill's bubble; null when there was none, or it was not counted."""
+    fidelity: float | None = None
+
+
 class DemoOutcome(Message):
-    """One demo; for several cycles counts are sums, seconds are the longest, and `cycles` holds each."""
+    """One demo. Of several moves the seconds are the longest and the end state is the last; for several cycles counts
+    are sums, seconds are the longest, and `cycles` holds each."""
 
     scenario: str
     end_state: RunState
@@ -48,40 +77,76 @@ class DemoOutcome(Message):
     lost_transactions: int | None
     client: ClientView
     steps: tuple[DemoStep, ...]
+    moves: tuple[DemoMove, ...] = ()
     cycles: tuple["DemoOutcome", ...] = ()
 
 
-def outcome(scenario: str, expected: RunState, report: Report, client: ClientView) -> DemoOutcome:
-    """One cycle's outcome."""
-    return DemoOutcome(
-        scenario=scenario,
+def judged(move: Move, report: Report, outage_seconds: float, errors: int) -> DemoMove:
+    """One run, held against how it must end."""
+    after = [found.equal for found in report.comparisons[-1:]]
+    card = report.scorecard
+    isolated = card is not None and card.kind == "isolated"
+    clean = not isolated or (card is not None and card.leftovers == 0 and errors == 0)
+    archived = sum(table.rows for found in report.divergences for table in found.tables)
+    equal = after[0] if after and report.protected else None
+    return DemoMove(
+        operation=report.operation.value,
         end_state=report.end_state,
-        as_expected=report.end_state is expected and _is_clean(report, client),
+        as_expected=report.end_state is move.ends
+        and clean
+        and equal is not False
+        and (archived > 0 or not move.archives)
+        and not (move.lossless and report.lost_transactions),
         workflow_id=report.workflow_id,
         rta_seconds=report.rta_seconds,
-        rpa_seconds=report.rpa_seconds,
         lost_transactions=report.lost_transactions,
-        client=client,
-        steps=tuple(
-            DemoStep(
-                id=step.id,
-                component=step.component,
-                site=step.site,
-                kind=step.kind,
-                state=step.state.value,
-                started=step.started,
-                ended=step.ended,
-                attempts=step.attempts,
-                provider_seconds=step.provider_seconds,
-            )
-            for step in report.steps
-        ),
+        outage_seconds=outage_seconds,
+        errors=errors,
+        equal=equal,
+        archived_rows=archived,
+        leftovers=card.leftovers if card else None,
+        fidelity=card.fidelity if card else None,
     )
 
 
-def _is_clean(report: Report, client: ClientView) -> bool:
+def outcome(scenario: str, moves: Sequence[DemoMove], reports: Sequence[Report], client: ClientView) -> DemoOutcome:
+    """One cycle's outcome."""
+    losses = [report.lost_transactions for report in reports if report.operation in _MOVING]
+    lost = None if None in losses else sum(count or 0 for count in losses)
+    return DemoOutcome(
+        scenario=scenario,
+        end_state=reports[-1].end_state,
+        as_expected=all(move.as_expected for move in moves) and _is_clean(lost if losses else None, client),
+        workflow_id=reports[-1].workflow_id,
+        rta_seconds=max((r.rta_seconds for r in reports if r.rta_seconds is not None), default=None),
+        rpa_seconds=max((r.rpa_seconds for r in reports if r.rpa_seconds is not None), default=None),
+        lost_transactions=lost if losses else None,
+        client=client,
+        steps=tuple(_step(step) for report in reports for step in report.steps),
+        moves=tuple(moves),
+    )
+
+
+_MOVING = (Operation.FAILOVER, Operation.SWITCHOVER, Operation.FAILBACK)
+
+
+def _step(step: StepRecord) -> DemoStep:
+    return DemoStep(
+        id=step.id,
+        component=step.component,
+        site=step.site,
+        kind=step.kind,
+        state=step.state.value,
+        started=step.started,
+        ended=step.ended,
+        attempts=step.attempts,
+        provider_seconds=step.provider_seconds,
+    )
+
+
+def _is_clean(lost: int | None, client: ClientView) -> bool:
     """No duplicate, never two writers, and a reported loss that equals what the clients counted."""
-    agreed = report.lost_transactions in (None, client.lost)
+    agreed = lost in (None, client.lost)
     return agreed and client.duplicated == 0 and client.two_writer_samples == 0
 
 
@@ -109,7 +174,10 @@ def together(cycles: Sequence[DemoOutcome]) -> DemoOutcome:
                 outage_seconds=max(view.outage_seconds for view in views),
                 two_writer_samples=sum(view.two_writer_samples for view in views),
                 watcher_samples=sum(view.watcher_samples for view in views),
+                errors=sum(view.errors for view in views),
+                checksums=views[-1].checksums,
             ),
+            "moves": tuple(move for cycle in cycles for move in cycle.moves),
             "cycles": tuple(cycles),
         }
     )

@@ -11,74 +11,99 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.lab import lab
-from infra.lab.audit import Audit, audit
+from infra.lab.audit import Audit, audit, checksums
 from infra.lab.info import LabInfo
 from infra.lab.load import Load
 from infra.lab.postgres import LabError
 from infra.lab.watcher import Watcher
 from workers.demo.cockpit import conduct
 from workers.demo.detector import wait_for_outage
-from workers.demo.outcome import ClientView, DemoOutcome, outcome, together
-from workers.demo.scenario import Scenario, find_scenario
+from workers.demo.outcome import ClientView, DemoMove, DemoOutcome, judged, outcome, together
+from workers.demo.scenario import Move, Scenario, find_scenario
+from workers.demo.tables import moves_table, scorecard_table
 from workflows.model.base import in_words
 from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import RunState
+from workflows.model.plan import Operation
 from workflows.model.report import Report
 
 FOLDER = Path(".seawall/demo")
 _WARM_UP = 2.0
 _COOL_DOWN = 2.0
+_BETWEEN = 1.0
 
 
-def run_demo(name: str, yes: bool, json_file: Path | None, cycles: int, seed: int) -> int:
+def run_demo(name: str, yes: bool, json_file: Path | None, cycles: int | None, seed: int) -> int:
     """Tell a story, `cycles` times; 0 when every one ended as it must.
 
     Args:
         name: which scenario.
         yes: approve without asking.
         json_file: where the outcome is written.
-        cycles: how many times, each on a fresh lab.
+        cycles: how many times, each on a fresh lab unless the story goes on; as the story says when None.
         seed: varies the moment of the disaster.
     """
     scenario, screen = find_scenario(name), Console(highlight=False)
     dice = random.Random(seed)  # noqa: S311  the moment of a break, nothing secret
     screen.print(f"[bold]{scenario.name}[/bold]: {scenario.story}\n")
-    found = []
-    for number in range(1, cycles + 1):
-        if cycles > 1:
-            screen.rule(f"cycle {number} of {cycles}")
-        found.append(_one(scenario, yes, dice.random(), screen))
-    result = together(found)
+    times = cycles or scenario.cycles
+    if scenario.goes_on:
+        result = _in_one_lab(scenario, yes, times, dice, screen)
+    else:
+        result = together([_in_a_fresh_lab(scenario, yes, number, times, dice, screen) for number in range(times)])
     if json_file:
         json_file.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
         screen.print(f"Outcome written to {json_file}")
     return 0 if result.as_expected else 1
 
 
-def _one(scenario: Scenario, yes: bool, jitter: float, screen: Console) -> DemoOutcome:
+def _in_a_fresh_lab(
+    scenario: Scenario, yes: bool, number: int, times: int, dice: random.Random, screen: Console
+) -> DemoOutcome:
+    if times > 1:
+        screen.rule(f"cycle {number + 1} of {times}")
+    return _in_one_lab(scenario, yes, 1, dice, screen)
+
+
+def _in_one_lab(scenario: Scenario, yes: bool, times: int, dice: random.Random, screen: Console) -> DemoOutcome:
+    """All cycles one after the other in one lab, under one load; audited at the end, over all that it wrote."""
     info = lab.up(FOLDER, synchronous=scenario.synchronous, say=screen.print)
     try:
-        report, client = _live(info, scenario, yes, jitter, screen)
-        found = outcome(scenario.name, scenario.ends, report, client)
-        _compare(scenario, report, found, screen)
+        moves, reports, client = _live(info, scenario, yes, times, dice, screen)
+        found = outcome(scenario.name, moves, reports, client)
+        _compare(reports[-1], found, screen)
         return found
     finally:
         lab.down(FOLDER, say=screen.print)
         screen.print(f"The reports are kept in {FOLDER / 'reports'}")
 
 
-def _live(info: LabInfo, scenario: Scenario, yes: bool, jitter: float, screen: Console) -> tuple[Report, ClientView]:
+def _live(
+    info: LabInfo, scenario: Scenario, yes: bool, times: int, dice: random.Random, screen: Console
+) -> tuple[list[DemoMove], list[Report], ClientView]:
     load, watcher = Load(info), Watcher(info)
+    moves: list[DemoMove] = []
+    reports: list[Report] = []
     load.start()
     watcher.start()
     try:
-        time.sleep(_WARM_UP + jitter)
-        detected = _disaster(info, scenario, screen)
-        report = asyncio.run(conduct(info, scenario, detected, yes, screen))
+        for number in range(times):
+            if times > 1:
+                screen.rule(f"cycle {number + 1} of {times}")
+            time.sleep(_WARM_UP + dice.random())
+            for move in scenario.moves:
+                report, judgement = _make(info, move, load, yes, screen)
+                reports.append(report)
+                moves.append(judgement)
+                if not judgement.as_expected:
+                    break
+            if not moves[-1].as_expected:
+                break
         time.sleep(_COOL_DOWN)
     finally:
         summary, seen = load.stop(), watcher.stop()
     checked = _audit(info, load)
+    protected = reports[-1].protected is True or reports[-1].operation is Operation.DRILL
     view = ClientView(
         acknowledged=summary.acknowledged,
         lost=checked.lost,
@@ -86,8 +111,24 @@ def _live(info: LabInfo, scenario: Scenario, yes: bool, jitter: float, screen: C
         outage_seconds=summary.outage_seconds,
         two_writer_samples=seen.two_writer_samples,
         watcher_samples=seen.samples,
+        errors=summary.errors,
+        checksums=checksums(info) if protected else {},
     )
-    return report, view
+    return moves, reports, view
+
+
+def _make(info: LabInfo, move: Move, load: Load, yes: bool, screen: Console) -> tuple[Report, DemoMove]:
+    """One move, as Seawall reports it and as the clients saw it."""
+    began, errors = time.monotonic(), load.errors
+    detected = _disaster(info, move, screen)
+    report = asyncio.run(conduct(info, move, detected, yes, screen))
+    time.sleep(_BETWEEN)
+    found = judged(move, report, load.outage_since(began), load.errors - errors)
+    screen.print(
+        f"{found.operation}: {found.end_state.value}, {in_words(found.outage_seconds)} without an answer for the "
+        f"clients, {found.errors} orders repeated"
+    )
+    return report, found
 
 
 def _audit(info: LabInfo, load: Load) -> Audit:
@@ -106,32 +147,41 @@ def _audit(info: LabInfo, load: Load) -> Audit:
         ) from error
 
 
-def _disaster(info: LabInfo, scenario: Scenario, screen: Console) -> datetime | None:
-    for one in scenario.breaks:
+def _disaster(info: LabInfo, move: Move, screen: Console) -> datetime | None:
+    for one in move.repairs:
+        screen.print(f"[green]repair[/green]: {lab.repair(info.folder, one.what, one.site).sentence}")
+    for one in move.breaks:
         screen.print(f"[red]break[/red]: {lab.break_(info.folder, one.what, one.site).sentence}")
         time.sleep(one.then_wait)
-    if not scenario.outage:
+    if not move.outage:
         return None
     detected = wait_for_outage(info)
     screen.print(f"[red]outage detected[/red] at {detected:%H:%M:%S.%f} UTC: three failed requests")
     return detected
 
 
-def _compare(scenario: Scenario, report: Report, found: DemoOutcome, screen: Console) -> None:
+def _compare(report: Report, found: DemoOutcome, screen: Console) -> None:
     client = found.client
+    if len(found.moves) > 1:
+        screen.print(moves_table(found.moves))
+    if report.scorecard is not None:
+        screen.print(scorecard_table(report))
     table = Table(title="The run's own report, beside what the clients measured", title_justify="left")
     for column in ("", "orchestrator", "clients"):
         table.add_column(column)
-    lost = "not measured" if report.lost_transactions is None else str(report.lost_transactions)
-    table.add_row("ended", report.end_state.value, f"{client.acknowledged} acknowledged writes")
-    table.add_row("time to recover (RTA)", in_words(report.rta_seconds), f"{in_words(client.outage_seconds)} outage")
+    lost = "not measured" if found.lost_transactions is None else str(found.lost_transactions)
+    table.add_row("ended", found.end_state.value, f"{client.acknowledged} acknowledged writes")
+    table.add_row("time to recover (RTA)", in_words(found.rta_seconds), f"{in_words(client.outage_seconds)} outage")
     table.add_row("lost transactions", lost, str(client.lost))
-    table.add_row("lost, by marker (RPA)", in_words(report.rpa_seconds), "")
+    table.add_row("lost, by marker (RPA)", in_words(found.rpa_seconds), "")
     table.add_row("duplicated", "", str(client.duplicated))
     table.add_row("two writers at once", "", f"{client.two_writer_samples} of {client.watcher_samples} samples")
+    if client.checksums:
+        same = "equal" if len(set(client.checksums.values())) == 1 else "DIFFERENT"
+        table.add_row("both sites' orders", "", same)
     screen.print(table)
     screen.print(report.summary)
-    if report.end_state is RunState.REFUSED:
+    if found.end_state is RunState.REFUSED:
         screen.print(f"[bold]Refused, as it must be[/bold]: {report.code}")
     verdict = "[green]as it must end[/green]" if found.as_expected else "[red]NOT as it must end[/red]"
-    screen.print(f"{scenario.name}: {verdict}")
+    screen.print(f"{found.scenario}: {verdict}")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import RunState
+from workflows.model.plan import Operation
 
 
 @dataclass(frozen=True)
@@ -16,19 +17,55 @@ class Break:
 
 
 @dataclass(frozen=True)
+class Move:
+    """One thing that is asked of Seawall, after some breaks."""
+
+    operation: Operation
+    reason: str
+    ends: RunState = RunState.RECOVERED
+    breaks: tuple[Break, ...] = ()
+    repairs: tuple[Break, ...] = ()
+    planned: bool = False
+    live: bool = False
+    outage: bool = False
+    """Whether users notice the break, so that the run starts when the outage is detected."""
+    archives: bool = False
+    """Whether the old site must be found to have rows that nobody else has."""
+    lossless: bool = True
+    """Whether no acknowledged write may be lost in it."""
+
+
+@dataclass(frozen=True)
 class Scenario:
-    """One story."""
+    """One story; told again and again it goes on in the same lab, or in a fresh one."""
 
     name: str
     story: str
-    breaks: tuple[Break, ...]
-    reason: str
-    ends: RunState
-    planned: bool = False
+    moves: tuple[Move, ...]
     synchronous: bool = True
-    outage: bool = True
-    """Whether users notice the break, so that the failover starts when the outage is detected."""
+    cycles: int = 1
+    """How often it is told when nobody says."""
+    goes_on: bool = False
+    """The next cycle begins where this one has ended."""
 
+
+_KILL = Move(operation=Operation.FAILOVER, reason="site A is gone", breaks=(Break("kill", "primary"),), outage=True)
+_PLANNED = Move(operation=Operation.FAILOVER, reason="maintenance of site A", planned=True)
+
+_LOSS = Move(
+    operation=Operation.FAILOVER,
+    reason="site A is gone, and its replication had stopped",
+    breaks=(Break("cut-replication", "primary", then_wait=1.0), Break("kill", "primary")),
+    outage=True,
+    lossless=False,
+)
+
+_MEND = Move(
+    operation=Operation.REPROTECT,
+    reason="site A and its replication are mended",
+    repairs=(Break("cut-replication", "primary"),),
+    archives=True,
+)
 
 SCENARIOS = {
     scenario.name: scenario
@@ -36,46 +73,76 @@ SCENARIOS = {
         Scenario(
             name="failover",
             story="The primary site is killed (kill -9 of everything). Replication is synchronous: nothing is lost.",
-            breaks=(Break("kill", "primary"),),
-            reason="site A is gone",
-            ends=RunState.RECOVERED,
+            moves=(_KILL,),
         ),
         Scenario(
             name="planned",
             story="Both sites are healthy. The application is moved without loss, as before maintenance.",
-            breaks=(),
-            reason="maintenance of site A",
-            ends=RunState.RECOVERED,
-            planned=True,
-            outage=False,
+            moves=(_PLANNED,),
         ),
         Scenario(
             name="async",
             story="Replication is asynchronous and its link breaks; a second later the primary site is killed. "
             "What was acknowledged in that second is lost, and must be reported exactly.",
-            breaks=(Break("cut-replication", "primary", then_wait=1.0), Break("kill", "primary")),
-            reason="site A is gone, and its replication had stopped",
-            ends=RunState.RECOVERED,
+            moves=(_LOSS,),
+            synchronous=False,
+        ),
+        Scenario(
+            name="diverge",
+            story="As in `async`; then the old site is rebuilt. What only it had must be archived and named before "
+            "anything there is overwritten.",
+            moves=(_LOSS, _MEND),
             synchronous=False,
         ),
         Scenario(
             name="compensate",
             story="A planned move, but the standby cannot promote (its data directory is not writable). The run must "
             "undo itself before the point of no return, and the primary go on serving.",
-            breaks=(Break("no-promote", "recovery"),),
-            reason="maintenance of site A",
-            ends=RunState.COMPENSATED,
-            planned=True,
-            outage=False,
+            moves=(
+                Move(
+                    operation=Operation.FAILOVER,
+                    reason="maintenance of site A",
+                    planned=True,
+                    breaks=(Break("no-promote", "recovery"),),
+                    ends=RunState.COMPENSATED,
+                ),
+            ),
         ),
         Scenario(
             name="split-brain",
             story="The primary site is healthy and serves its users; only the orchestrator cannot reach it. A failover "
             "would make two writers, so it must be refused, with the reason.",
-            breaks=(Break("isolate-orchestrator", "primary"),),
-            reason="monitoring says that site A is down",
-            ends=RunState.REFUSED,
-            outage=False,
+            moves=(
+                Move(
+                    operation=Operation.FAILOVER,
+                    reason="monitoring says that site A is down",
+                    breaks=(Break("isolate-orchestrator", "primary"),),
+                    ends=RunState.REFUSED,
+                ),
+            ),
+        ),
+        Scenario(
+            name="roundtrip",
+            story="The primary site is killed, the application fails over, the old site is rebuilt as its replica, and "
+            "the application fails back home; ten times over, under load, in one lab.",
+            moves=(
+                _KILL,
+                Move(operation=Operation.REPROTECT, reason="site A is mended"),
+                Move(operation=Operation.FAILBACK, reason="site A is protected and equal"),
+            ),
+            cycles=10,
+            goes_on=True,
+        ),
+        Scenario(
+            name="drill",
+            story="An isolated drill under load: clones of the standby are recovered in a bubble from which nothing "
+            "else can be reached. Users must notice nothing, and nothing may be left.",
+            moves=(Move(operation=Operation.DRILL, reason="quarterly drill"),),
+        ),
+        Scenario(
+            name="live-drill",
+            story="A live drill: the users are moved to the other site and back, for real, and nothing is lost.",
+            moves=(Move(operation=Operation.DRILL, reason="yearly live drill", live=True),),
         ),
     )
 }

@@ -10,7 +10,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from workflows.model.failure import Code
-from workflows.model.messages import Answer, Approval, ProgressView, RiskAcceptance, StepState
+from workflows.model.messages import Answer, Approval, LossAcceptance, ProgressView, RiskAcceptance, StepState
 from workflows.model.report import Report
 from workflows.model.runbook import Runbook
 
@@ -63,7 +63,11 @@ class Answering:
         self.ledger.approvals.append(gate.record(answer, "approved", workflow.now()))
         self.changed()
         missing = gate.rule.required - len(gate.view().approved_by)
-        return "Approved; the run goes on." if missing <= 0 else f"Taken; {missing} more approval(s) wanted."
+        if missing > 0:
+            return f"Taken; {missing} more approval(s) wanted."
+        if (loss := gate.loss_to_accept) is not None:
+            return f"Approved; but {loss} of data would be lost, more than the RPO: accept_data_loss is wanted too."
+        return "Approved; the run goes on."
 
     @approve.validator
     def _check_approval(self, answer: Approval) -> None:
@@ -87,6 +91,27 @@ class Answering:
     @reject.validator
     def _check_rejection(self, answer: Approval) -> None:
         self._check_approval(answer)
+
+    @workflow.update(
+        name="accept_data_loss",
+        description="Accept a loss beyond the RPO, by its figure; wanted besides the approval: "
+        '{"by": "anna", "code": "the code shown", "loss": "the loss shown"}',
+    )
+    async def accept_data_loss(self, answer: LossAcceptance) -> str:
+        gate = self.ledger.gate
+        assert gate is not None
+        self.ledger.approvals.append(gate.accept_loss(answer, workflow.now()))
+        self.changed()
+        return "Taken, on the record." if not gate.approved else "Taken, on the record; the run goes on."
+
+    @accept_data_loss.validator
+    def _check_data_loss(self, answer: LossAcceptance) -> None:
+        gate = self.ledger.gate
+        if gate is None or not self._is(StepState.WAITING, gate.step):
+            raise rejected("This run is not waiting for an approval. Its details say what it is doing.")
+        objection = gate.objection_to_loss(answer)
+        if objection:
+            raise rejected(objection)
 
     # --- Answers to a parked step ---
 

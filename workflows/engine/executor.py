@@ -316,7 +316,7 @@ class Executor:
             self._close_gate(step, StepState.FAILED, Code.REJECTED, f"Rejected by {names}.")
         elif self.stop is not None:
             self._ledger.update(step.id, state=StepState.SKIPPED, ended=workflow.now(), detail="Withdrawn.")
-        elif answered or gate.rule.on_silence is Silence.GO_ON:
+        elif answered or (gate.rule.on_silence is Silence.GO_ON and gate.loss_to_accept is None):
             await self._pass_gate(step, gate)
         else:
             reason = "Nobody answered in time, and the runbook says that silence means no."

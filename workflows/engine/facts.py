@@ -23,6 +23,7 @@ def approval_facts(ledger: Ledger, runbook: Runbook) -> Facts:
     rto_ends = ledger.clock.declared + runbook.objectives.rto
     rows = [
         *(("Would be lost", line) for line in _expected_loss(ledger, runbook)),
+        *_loss_request(ledger, runbook),
         ("RTO", f"{in_words(runbook.objectives.rto.total_seconds())}, ends at {rto_ends:%H:%M:%S} UTC"),
         *(("Old site", line) for line in _old_site(ledger)),
         *(("Compared", line) for line in _compared(ledger)),
@@ -32,6 +33,23 @@ def approval_facts(ledger: Ledger, runbook: Runbook) -> Facts:
         *(("Not proved", line) for line in _not_proved(ledger)),
     ]
     return tuple(rows)
+
+
+def loss_beyond_rpo(ledger: Ledger, runbook: Runbook) -> str | None:
+    """The greatest expected loss, in words, when it is more than the RPO; None when it is not, or not known."""
+    if ledger.mode is Mode.PLANNED or ledger.operation is Operation.DRILL:
+        return None
+    points = [result.point for result in ledger.results.values() if result.point is not None]
+    losses = [point.expected_loss.seconds for point in points if point.expected_loss.seconds is not None]
+    worst = max(losses, default=0.0)
+    return in_words(worst) if worst > runbook.objectives.rpo.total_seconds() else None
+
+
+def _loss_request(ledger: Ledger, runbook: Runbook) -> Iterable[tuple[str, str]]:
+    loss = ledger.gate.loss_to_accept if ledger.gate else loss_beyond_rpo(ledger, runbook)
+    if loss is not None and ledger.gate is not None:
+        example = f'{{"by": "you", "code": "{ledger.gate.code}", "loss": "{loss}"}}'
+        yield "More than the RPO", f"Besides the approval somebody must send accept_data_loss: {example}"
 
 
 def _reprotect_facts(ledger: Ledger) -> Iterable[tuple[str, str]]:

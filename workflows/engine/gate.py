@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable
 from datetime import datetime
 
-from workflows.model.messages import Approval, GateView
+from workflows.model.messages import Approval, GateView, LossAcceptance
 from workflows.model.report import ApprovalRecord
 from workflows.model.runbook import ApprovalRule
 
@@ -38,6 +38,7 @@ class Gate:
         requester: str,
         expires: datetime,
         facts: Callable[[], Facts],
+        loss: Callable[[], str | None] = lambda: None,
     ) -> None:
         self.step = step
         self.code = code
@@ -46,13 +47,47 @@ class Gate:
         self.requester = requester
         self.expires = expires
         self._facts = facts
+        self._loss = loss
+        self._accepted_loss: str | None = None
         self.answers: list[ApprovalRecord] = []
         self.escalated = False
 
     @property
     def approved(self) -> bool:
-        """Enough people agreed."""
-        return len(self._approvers) >= self.rule.required and not self.rejected
+        """Enough people agreed, also to a loss beyond the RPO."""
+        return len(self._approvers) >= self.rule.required and not self.rejected and self.loss_to_accept is None
+
+    @property
+    def loss_to_accept(self) -> str | None:
+        """The loss, in words, that somebody must still accept by name; None when there is none to accept. A loss that
+        has grown since it was accepted is another one."""
+        loss = self._loss()
+        return None if loss == self._accepted_loss else loss
+
+    def objection_to_loss(self, answer: LossAcceptance) -> str | None:
+        """Why this acceptance cannot be taken, as a sentence; None when it can."""
+        wanted = self.loss_to_accept
+        if wanted is None:
+            return "There is no loss beyond the RPO to accept."
+        if answer.code.upper() != self.code:
+            return "The code does not belong to this request. Read it again; it shows its code and the loss."
+        if answer.by not in self.rule.approvers:
+            return f"{answer.by} is not an approver of this runbook. Ask one of: {', '.join(self.rule.approvers)}."
+        if answer.loss.strip() != wanted:
+            return f'The loss is "{wanted}", not "{answer.loss.strip()}". Whoever accepts it names it as it is.'
+        return None
+
+    def accept_loss(self, answer: LossAcceptance, at: datetime) -> ApprovalRecord:
+        """Take an acceptance that `objection_to_loss` let through."""
+        self._accepted_loss = self.loss_to_accept
+        return ApprovalRecord(
+            step=self.step,
+            approver=answer.by,
+            decision=f"data loss of {answer.loss.strip()} accepted",
+            at=at,
+            comment=answer.reason,
+            code=self.code,
+        )
 
     @property
     def rejected(self) -> bool:

@@ -16,7 +16,7 @@ from workflows.planning.evidence import highest_epoch, is_settled
 from workflows.planning.steps import GATE
 
 from . import policies
-from .facts import approval_facts
+from .facts import approval_facts, loss_beyond_rpo
 from .gate import Gate, code_for
 from .run import RecoveryRun, Refused
 
@@ -171,6 +171,7 @@ class Moving(RecoveryRun):
             requester=ledger.requested_by,
             expires=workflow.now() + rule.expires,
             facts=lambda: approval_facts(ledger, runbook),
+            loss=lambda: loss_beyond_rpo(ledger, runbook),
         )
 
 

@@ -147,6 +147,17 @@ class RiskAcceptance(Strict):
     )
 
 
+class LossAcceptance(Strict):
+    """A person's separate acceptance of a loss that is more than the runbook's RPO. It names the figure."""
+
+    by: Name
+    code: Annotated[str, Field(min_length=4, max_length=12)]
+    loss: Annotated[str, Field(min_length=2, max_length=40)] = Field(
+        description='The loss as the request shows it, such as "1 min 30 s".'
+    )
+    reason: Annotated[str, Field(max_length=500)] = ""
+
+
 # --- What activities take and give ---
 
 
