@@ -16,6 +16,7 @@ KINDS: Mapping[str, str] = {
     "process": "",
     "dns": "dns",
     "power.http": "",
+    "files": "",
 }
 """Every kind that this release knows, and the optional dependency group that it wants ('' for none)."""
 

@@ -12,7 +12,7 @@ A step lasts 20 to 200 ms, so a death is not timed: it is arranged, with nothing
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from workers.connect import connect
 from workers.demo.cockpit import settings_of
 from workers.settings import READY_FILE
 from workflows.model.failure import PermanentError
-from workflows.model.messages import FailoverRequest, ProgressView, RunState, StepState
+from workflows.model.messages import FailoverRequest, ProgressView, RunRequest, RunState, StepState
 from workflows.model.report import Report
 
 from .evidence import Evidence, gather, primary
@@ -163,9 +163,47 @@ class Rig:
 
         async def look() -> bool:
             states = {record.id: record.state for record in (await self.progress()).steps}
-            return states[step] is StepState.DONE
+            return states.get(step) is StepState.DONE
 
         await eventually(look, f"{step} is done")
+
+    async def carry_out(self, request: RunRequest, deadly: Mapping[str, str] | None = None) -> Report:
+        """Start a run, approve it when it asks, and bring its report.
+
+        Args:
+            request: what is asked for.
+            deadly: for each step whose worker (or `temporal`, the server) is killed while the step runs.
+        """
+        self.run = await control.start(self.client, request)
+        doomed, approved = dict(deadly or {}), False
+
+        async def over() -> bool:
+            nonlocal approved
+            view = await self.progress()
+            for record in view.steps:
+                if record.state is StepState.RUNNING and self._can_be_killed(doomed.get(record.id, "")):
+                    self.kill(doomed.pop(record.id))
+            if view.gate is not None and not approved:
+                approved = True
+                await control.approve(self.client, self.run, APPROVER, view.gate.code)
+            return view.state.ended or view.state is RunState.PARKED
+
+        await eventually(over, "the run has ended", within=120.0)
+        assert not doomed, f"these steps were over before their worker could be killed: {', '.join(doomed)}"
+        report = await control.wait(self.client, self.run)
+        assert not report.parked, report.summary
+        return report
+
+    def _can_be_killed(self, what: str) -> bool:
+        """Whether it is up: a site that was just switched on has no worker yet."""
+        return what == "temporal" or (bool(what) and self.ready_file(what).exists())
+
+    def kill(self, what: str) -> None:
+        """kill -9 a site's worker, or the Temporal server."""
+        if what == "temporal":
+            os.kill(self.temporal(), signal.SIGKILL)
+        else:
+            self.kill_worker(what)
 
     async def finish(self) -> tuple[Report, Evidence]:
         """The report, and what the world and its users tell, after they were served for a while."""
@@ -186,6 +224,11 @@ class Rig:
         """The lab's processes whose command line holds these words."""
         found = proctree.survivors(self.info.folder)
         return [pid for pid in found if set(words) <= set(proctree.command_line(pid))]
+
+    @staticmethod
+    def words(pid: int) -> list[str]:
+        """A process's command line."""
+        return proctree.command_line(pid)
 
     def worker(self, site: str) -> int:
         """The worker's process."""

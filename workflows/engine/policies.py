@@ -12,6 +12,12 @@ HEARTBEAT = timedelta(seconds=3)
 UNDO_TIMEOUT = timedelta(minutes=10)
 """An undo is tried for this long before the run parks with what still stands."""
 
+PATIENCE = timedelta(minutes=10)
+"""How long a worker may be away before a step counts as not answered."""
+
+LONG_TRIES = 15
+"""What copies for hours is not retried for hours: after about a minute of failing it is a person's turn."""
+
 LOOK_TIMEOUT = timedelta(seconds=5)
 """One look at a component; its provider has shorter timeouts of its own."""
 
@@ -39,11 +45,15 @@ def effect(timeout: timedelta) -> ActivityOptions:
     WAIT_CANCELLATION_COMPLETED, because the default would report a step as cancelled while its call still runs.
     """
     return ActivityOptions(
+        schedule_to_start_timeout=min(timeout, PATIENCE),
         start_to_close_timeout=timeout,
         schedule_to_close_timeout=timeout,
         heartbeat_timeout=HEARTBEAT,
         retry_policy=RetryPolicy(
-            initial_interval=timedelta(milliseconds=200), backoff_coefficient=1.5, maximum_interval=timedelta(seconds=5)
+            initial_interval=timedelta(milliseconds=200),
+            backoff_coefficient=1.5,
+            maximum_interval=timedelta(seconds=5),
+            maximum_attempts=0 if timeout <= PATIENCE else LONG_TRIES,
         ),
         cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     )

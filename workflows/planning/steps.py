@@ -52,6 +52,8 @@ _LONG_VERBS = frozenset(
         Verb.RESTORE,
         Verb.CLONE_DATA,
         Verb.VERIFY_CONSISTENCY,
+        Verb.SYNC_DELTA,
+        Verb.PRUNE,
     }
 )
 
