@@ -91,6 +91,10 @@ class Drill(Moving):
         run undoes what it has all the same, since nobody else relies on a bubble."""
         return None
 
+    async def pivot_in_the_world(self) -> str | None:
+        """Never: what serves at the target is not the drill's clone, but perhaps the real run that it gave way to."""
+        return None
+
     async def call(self, step: Step) -> Outcome:
         """Do a step; the leg of a live drill is a run of its own."""
         return await self._leg(step) if step.verb is Verb.ROUND_TRIP else await super().call(step)

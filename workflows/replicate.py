@@ -31,7 +31,7 @@ from workflows.model.messages import (
 from workflows.model.observed import RecoveryPoint
 from workflows.model.plan import Mode, Operation, Step
 from workflows.model.verbs import Verb
-from workflows.planning.replicating import copying_steps, lag_of, told
+from workflows.planning.replicating import choice_of, copying_steps, lag_of, told
 from workflows.planning.steps import data_components, make_step, streams
 
 T = TypeVar("T")
@@ -164,6 +164,7 @@ class Replicate:
                 target=plan.target,
             ),
             mode=plan.mode,
+            choice=choice_of(step),
             max_lag=plan.runbook.objectives.rpo.total_seconds(),
         )
         result: StepResult = await workflow.execute_activity(

@@ -39,6 +39,10 @@ class Reprotect(Moving):
         self.open_gate(plan, f"Overwrite {self.ledger.application} at {source}, to make it follow {target}?")
         await self.execute(plan)
 
+    async def pivot_in_the_world(self) -> str | None:
+        """Never: that the target serves is how a reprotect begins, and no step of it has an undo."""
+        return None
+
     def _turn_around(self, lease: Lease) -> None:
         """The serving site stays; the other one is rebuilt from it."""
         self.ledger.target = lease.active_site

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from workflows.model.base import in_words
+from workflows.model.plan import Operation
 from workflows.model.report import Report
 
 from . import words
@@ -49,6 +50,19 @@ def cells(*values: str | Cell) -> tuple[Cell, ...]:
     )
 
 
+def table(
+    key: str, title: str, columns: tuple[str, ...], rows: Iterable[Iterable[str | Cell]], *, empty: str, note: str = ""
+) -> Section:
+    """A section that is a table; the sentence `empty` stands where it has no row."""
+    heads = tuple(words.clean(name) for name in columns)
+    return Section(key, words.clean(title), heads, tuple(cells(*row) for row in rows), note, empty)
+
+
+def facts(key: str, title: str, rows: Iterable[tuple[str, str | Cell]]) -> Section:
+    """A section of names and their values."""
+    return table(key, title, ("", ""), rows, empty="None.")
+
+
 def listed(key: str, title: str, items: Iterable[str], empty: str, note: str = "") -> Section:
     """A section that is a list of sentences."""
     return Section(key, title, rows=tuple(cells(item) for item in items), empty=empty, note=note)
@@ -56,40 +70,57 @@ def listed(key: str, title: str, items: Iterable[str], empty: str, note: str = "
 
 def title(report: Report) -> str:
     """`Failover of shop from primary to recovery`."""
-    route = f" from {report.source} to {report.target}" if report.source and report.target else ""
-    return words.clean(f"{words.operation_words(report)} of {report.application}{route}")
+    return words.clean(f"{words.operation_words(report)} of {report.application}{_route(report)}")
+
+
+def _route(report: Report) -> str:
+    if not report.source or not report.target:
+        return ""
+    match report.operation:
+        case Operation.REPROTECT:
+            return f" at {report.source}, from {report.target}"
+        case Operation.DRILL if words.is_live(report):
+            return f" from {report.source} to {report.target} and back"
+        case Operation.DRILL:
+            return f" at {report.target}"
+    return f" from {report.source} to {report.target}"
 
 
 def asked(report: Report) -> Section:
     """What was asked, by whom and why."""
-    return Section(
-        "asked",
-        "What was asked",
-        ("", ""),
-        tuple(
-            cells(label, text)
-            for label, text in (
-                ("Operation", title(report)),
-                ("Asked by", report.requested_by),
-                ("Reason", report.reason),
-                ("Owner of the runbook", report.owner or "not stated"),
-                ("Run", report.workflow_id),
-                ("Reason code", report.code or "no reason code"),
-            )
-        ),
+    rows = (
+        ("Operation", title(report)),
+        ("Asked by", report.requested_by),
+        ("Reason", report.reason),
+        ("Owner of the runbook", report.owner or "not stated"),
+        ("Run", report.workflow_id),
+        ("Reason code", report.code or "no reason code"),
     )
+    return facts("asked", "What was asked", rows)
 
 
 def numbers(report: Report) -> tuple[Number, ...]:
-    """The achieved recovery time and data loss beside the promises."""
-    return (_recovery_time(report), _data_loss(report))
+    """The achieved recovery time and data loss beside the promises; of a planned move, how long users were without."""
+    move = report.operation in (Operation.SWITCHOVER, Operation.FAILBACK)
+    return (*((_interruption(report),) if move else ()), _recovery_time(report), _data_loss(report))
+
+
+def _interruption(report: Report) -> Number:
+    return Number(
+        "Interruption: first step that users may notice, to verified",
+        in_words(words.interruption(report)),
+        "by the run's own clock, not by any client's",
+        "",
+        "",
+        "",
+    )
 
 
 def _recovery_time(report: Report) -> Number:
     promise = words.objective(report, "RTO")
     kept, tone = words.verdict(promise.met if promise else None)
     return Number(
-        "Recovery time (RTA): declared to verified",
+        f"Recovery time (RTA): {_counted_from(report)}",
         in_words(report.rta_seconds),
         f"from approved: {in_words(report.rta.from_approved)}",
         f"promised (RTO): {in_words(promise.promised_seconds)}" if promise else "no RTO in the report",
@@ -98,13 +129,23 @@ def _recovery_time(report: Report) -> Number:
     )
 
 
+def _isolated(report: Report) -> bool:
+    return report.operation is Operation.DRILL and not words.is_live(report)
+
+
+def _counted_from(report: Report) -> str:
+    if report.operation is not Operation.DRILL:
+        return "declared to verified"
+    return "first leg, declared to verified" if words.is_live(report) else "rehearsed, without making the clones"
+
+
 def _data_loss(report: Report) -> Number:
     promise = words.objective(report, "RPO")
     kept, tone = words.verdict(promise.met if promise else None)
     size = words.counted(words.loss_bytes(report), "")
     count = words.counted(words.loss_transactions(report), "")
     return Number(
-        "Data loss (RPA)",
+        "Data loss (RPA), if this recovery point were taken" if _isolated(report) else "Data loss (RPA)",
         words.at_least(report, words.lost(words.loss_seconds(report))),
         f"acknowledged transactions: {words.at_least(report, count)}; bytes: {words.at_least(report, size)}",
         f"promised (RPO): at most {in_words(promise.promised_seconds)}" if promise else "no RPO in the report",
@@ -120,6 +161,7 @@ def measured(report: Report) -> Section:
         cells("Recovery time from detected", in_words(report.rta.from_detected)),
         cells("Recovery time from declared (RTA)", in_words(report.rta_seconds)),
         cells("Recovery time from approved", in_words(report.rta.from_approved)),
+        cells("From the first step that users may notice to verified", in_words(words.interruption(report))),
         cells("Data lost, in time (RPA)", words.at_least(report, words.lost(words.loss_seconds(report)))),
         cells("Data lost, in bytes", words.at_least(report, words.counted(words.loss_bytes(report), "bytes"))),
         cells(
@@ -145,17 +187,12 @@ def _lost_marker(report: Report) -> str:
 
 def objectives(report: Report) -> Section:
     """Each promise against its measurement."""
-    return Section(
+    return table(
         "objectives",
         "Promises",
         ("Promise", "Promised", "Measured", "Kept"),
-        tuple(
-            cells(
-                one.name,
-                in_words(one.promised_seconds),
-                in_words(one.measured_seconds),
-                Cell(*words.verdict(one.met)),
-            )
+        (
+            (one.name, in_words(one.promised_seconds), in_words(one.measured_seconds), Cell(*words.verdict(one.met)))
             for one in report.objectives
         ),
         empty="The report holds no promise to compare with.",
@@ -165,19 +202,21 @@ def objectives(report: Report) -> Section:
 def clocks(report: Report) -> Section:
     """When each clock started and stopped."""
     clock = report.clock
+    rebuilt = report.operation is Operation.REPROTECT
     rows = [
         ("Detected", clock.detected, "someone or something noticed the outage"),
         ("Declared", clock.declared, "the run was asked for"),
         ("Approved", clock.approved, "the last consent that was needed"),
-        ("Point of no return", clock.pivot, "the first accepted promote"),
+        ("Point of no return", clock.pivot, "the first rebuilt copy" if rebuilt else "the first accepted promote"),
         ("Verified", clock.verified, "the application passed its check through the public name"),
         ("Ended", clock.ended, "the run ended"),
     ]
-    return Section(
+    return table(
         "clocks",
         "Clocks",
         ("Clock", "Time", "After declared", "Meaning"),
-        tuple(cells(name, words.stamp(at), _after(report, at), meaning) for name, at, meaning in rows),
+        ((name, words.stamp(at), _after(report, at), meaning) for name, at, meaning in rows),
+        empty="No clock ran.",
         note="All times are UTC.",
     )
 
@@ -188,4 +227,4 @@ def _after(report: Report, at: datetime | None) -> str:
     seconds = words.seconds_between(report.clock.declared, at) or 0.0
     if seconds == 0:
         return "the start"
-    return f"{in_words(-seconds)} before" if seconds < 0 else in_words(seconds)
+    return f"{words.to_the_second(-seconds)} before" if seconds < 0 else words.to_the_second(seconds)

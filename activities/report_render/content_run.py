@@ -1,38 +1,38 @@
 """What a report says of the steps, the people, the proofs and what stands; see `content`."""
 
-from itertools import chain
+from collections.abc import Iterator
 
 from workflows.model.base import in_words
 from workflows.model.messages import StepRecord, StepState
-from workflows.model.plan import Phase
+from workflows.model.plan import Operation, Phase
 from workflows.model.report import Report
-from workflows.model.verbs import Verb
 
 from . import words
-from .content import Cell, Section, cells, listed
+from .content import Cell, Section, facts, listed, table
 
 _UNDO_STATES = (StepState.UNDOING, StepState.UNDONE, StepState.UNDO_FAILED)
+Row = tuple[str | Cell, ...]
 
 
 def steps(report: Report) -> Section:
     """Each step with its times, attempts and the share of its time that was spent in the provider."""
-    return Section(
+    return table(
         "steps",
         "Steps",
         ("Step", "Site", "State", "Start", "End", "Duration", "Attempts", "In the provider", "Detail"),
-        tuple(_step_row(report, step) for step in report.steps),
+        (_step_row(report, step) for step in report.steps),
         note="Times are UTC. What is not spent in the provider is the orchestrator's own time. " + _overhead(report),
         empty="No step was planned.",
     )
 
 
-def _step_row(report: Report, step: StepRecord) -> tuple[Cell, ...]:
+def _step_row(report: Report, step: StepRecord) -> Row:
     day = report.clock.declared
     pivot = " [point of no return]" if step.phase == Phase.PIVOT else ""
-    return cells(
+    return (
         f"{step.words}{pivot}",
         step.site,
-        Cell(step.state.value, words.STATE_TONES[step.state]),
+        _state(step),
         words.time_of_day(step.started, day, "not started"),
         words.time_of_day(step.ended, day, "not started" if step.started is None else "not ended"),
         in_words(words.duration(step)) if step.started else "-",
@@ -42,10 +42,17 @@ def _step_row(report: Report, step: StepRecord) -> tuple[Cell, ...]:
     )
 
 
+def _state(step: StepRecord) -> Cell:
+    shown = words.is_simulated(step) and step.state is StepState.DONE
+    return Cell("simulated", "idle") if shown else Cell(step.state.value, words.STATE_TONES[step.state])
+
+
 def _provider_share(step: StepRecord) -> str:
+    if not words.is_work(step):
+        return "-"
     took = words.duration(step)
     if step.provider_seconds is None:
-        return words.NOT_MEASURED if step.started and step.kind != Verb.GATE else "-"
+        return words.NOT_MEASURED if step.started else "-"
     share = f" ({min(step.provider_seconds / took, 1):.0%})" if took else ""
     return f"{in_words(step.provider_seconds)}{share}"
 
@@ -54,7 +61,7 @@ def _overhead(report: Report) -> str:
     measured = [
         (took, step.provider_seconds)
         for step in report.steps
-        if step.provider_seconds is not None and (took := words.duration(step)) is not None
+        if words.is_work(step) and step.provider_seconds is not None and (took := words.duration(step)) is not None
     ]
     if not measured:
         return ""
@@ -64,126 +71,101 @@ def _overhead(report: Report) -> str:
 
 def changes(report: Report) -> Section:
     """What each step found and what it left, key by key, where the two differ or only one is known."""
-    rows = chain.from_iterable(_changed(step) for step in report.steps)
-    return Section(
+    return table(
         "changes",
         "Before and after",
         ("Step", "What", "Before", "After"),
-        tuple(rows),
+        (row for step in report.steps for row in _changed(step)),
         note="Facts that a step left as they were are not listed.",
         empty="No step recorded a change.",
     )
 
 
-def _changed(step: StepRecord) -> list[tuple[Cell, ...]]:
-    keys = sorted({*step.before, *step.after})
-    return [
-        cells(step.id, key, _fact(step.before, key), _fact(step.after, key))
-        for key in keys
-        if key not in step.before or key not in step.after or step.before[key] != step.after[key]
-    ]
+def _changed(step: StepRecord) -> Iterator[Row]:
+    for key in sorted({*step.before, *step.after}):
+        if key not in step.before or key not in step.after or step.before[key] != step.after[key]:
+            yield step.id, key, _fact(step.before, key), _fact(step.after, key)
 
 
-def _fact(facts: dict[str, object], key: str) -> str:
-    return words.value(facts[key]) if key in facts else "not recorded"
+def _fact(known: dict[str, object], key: str) -> str:
+    return words.value(known[key]) if key in known else "not recorded"
 
 
 def checks(report: Report) -> Section:
     """Each check after its last try."""
-    return Section(
-        "checks",
-        "Checks",
-        ("Step", "Check", "Result", "Tries", "Time", "Detail"),
-        tuple(
-            cells(
-                step.id,
-                check.name,
-                Cell("passed", "good") if check.passed else Cell("failed", "bad"),
-                str(check.tries),
-                in_words(check.seconds),
-                check.detail,
-            )
-            for step in report.steps
-            for check in step.checks
-        ),
-        empty="No check was run.",
+    rows = (
+        (
+            step.id,
+            check.name,
+            Cell("passed", "good") if check.passed else Cell("failed", "bad"),
+            str(check.tries),
+            in_words(check.seconds),
+            check.detail,
+        )
+        for step in report.steps
+        for check in step.checks
     )
+    columns = ("Step", "Check", "Result", "Tries", "Time", "Detail")
+    return table("checks", "Checks", columns, rows, empty="No check was run.")
 
 
 def approvals(report: Report) -> Section:
     """Who answered which gate, and how."""
-    tones = {"approved": "good", "rejected": "bad", "expired": "warn", "risk accepted": "warn"}
-    return Section(
-        "approvals",
-        "Approvals",
-        ("Gate", "Who", "Decision", "When", "Code", "Comment"),
-        tuple(
-            cells(
-                one.step,
-                one.approver,
-                Cell(one.decision, tones.get(one.decision, "")),
-                words.stamp(one.at),
-                one.code,
-                one.comment,
-            )
-            for one in report.approvals
-        ),
-        empty="Nobody answered a gate in this run.",
+    tones = {"approved": "good", "rejected": "bad"}
+    rows = (
+        (
+            one.step,
+            one.approver,
+            Cell(one.decision, tones.get(one.decision, "warn")),
+            words.stamp(one.at),
+            one.code,
+            one.comment,
+        )
+        for one in report.approvals
     )
+    columns = ("Gate", "Who", "Decision", "When", "Code", "Comment")
+    return table("approvals", "Approvals", columns, rows, empty="Nobody answered a gate in this run.")
 
 
 def actions(report: Report) -> Section:
     """What people did to the run."""
-    return Section(
+    return table(
         "actions",
         "Operator actions",
         ("Action", "Who", "When", "Step", "Reason"),
-        tuple(
-            cells(one.action, one.by, words.stamp(one.at), one.step or "the run", one.reason) for one in report.actions
-        ),
+        ((one.action, one.by, words.stamp(one.at), one.step or "the run", one.reason) for one in report.actions),
         empty="Nobody paused, retried, skipped, aborted or cancelled anything.",
     )
 
 
 def proofs(report: Report) -> Section:
     """Why it is certain that the old site accepts no write."""
-    return Section(
-        "proofs",
-        "Fence proofs",
-        ("Component", "Site", "Epoch", "Proven", "Method", "Write probe", "Independent path", "When", "Detail"),
-        tuple(
-            cells(
-                one.component,
-                one.site,
-                str(one.epoch),
-                Cell("proven", "good") if one.proven else Cell("NOT proven", "bad"),
-                one.method,
-                one.write_probe.value,
-                words.yes_no(one.independent),
-                words.stamp(one.at),
-                "; ".join(
-                    part for part in (one.detail, f"data ends at {one.position}" if one.position else "") if part
-                ),
-            )
-            for one in report.fence_proofs
-        ),
-        empty="No fence was proved in this run.",
+    rows = (
+        (
+            one.component,
+            one.site,
+            str(one.epoch),
+            Cell("proven", "good") if one.proven else Cell("NOT proven", "bad"),
+            one.method,
+            one.write_probe.value,
+            words.yes_no(one.independent),
+            words.stamp(one.at),
+            "; ".join(part for part in (one.detail, f"data ends at {one.position}" if one.position else "") if part),
+        )
+        for one in report.fence_proofs
     )
+    columns = ("Component", "Site", "Epoch", "Proven", "Method", "Write probe", "Independent path", "When", "Detail")
+    return table("proofs", "Fence proofs", columns, rows, empty="No fence was proved in this run.")
 
 
 def compensation(report: Report) -> Section:
     """What was undone."""
-    return Section(
+    return table(
         "compensation",
         "What was undone",
         ("Step", "Undo", "Result", "Detail"),
-        tuple(
-            cells(
-                step.words,
-                step.undo or "not described",
-                Cell(step.state.value, words.STATE_TONES[step.state]),
-                step.detail,
-            )
+        (
+            (step.words, step.undo or "not described", _state(step), step.detail)
             for step in report.steps
             if step.state in _UNDO_STATES
         ),
@@ -193,36 +175,45 @@ def compensation(report: Report) -> Section:
 
 def parked(report: Report) -> Section:
     """Steps that wait for an answer, and the answers that are safe."""
-    return Section(
-        "parked",
-        "What waits for an answer",
-        ("Step", "Why", "Since", "Stands now", "Safe next actions"),
-        tuple(
-            cells(
-                one.step,
-                Cell(f"{one.code}: {one.reason}", "bad"),
-                words.stamp(one.since),
-                "; ".join(one.standing) or "nothing recorded",
-                ", ".join(one.actions) or "none recorded",
-            )
-            for one in report.parked
-        ),
-        empty="No step waits for an answer.",
+    rows = (
+        (
+            one.step,
+            Cell(f"{one.code}: {one.reason}", "bad"),
+            words.stamp(one.since),
+            "; ".join(one.standing) or "nothing recorded",
+            ", ".join(one.actions) or "none recorded",
+        )
+        for one in report.parked
     )
+    columns = ("Step", "Why", "Since", "Stands now", "Safe next actions")
+    return table("parked", "What waits for an answer", columns, rows, empty="No step waits for an answer.")
 
 
 def observations(report: Report) -> Section:
     """What was seen, by whom, on which the run decided."""
-    return Section(
-        "observations",
-        "What was seen",
-        ("Component", "Site", "Seen by", "Answer", "When", "Detail"),
-        tuple(
-            cells(one.component, one.site, one.observer, one.reach.value, words.stamp(one.at), one.detail)
-            for one in report.observations
-        ),
-        empty="Nothing was observed.",
+    rows = (
+        (one.component, one.site, one.observer, one.reach.value, words.stamp(one.at), one.detail)
+        for one in report.observations
     )
+    columns = ("Component", "Site", "Seen by", "Answer", "When", "Detail")
+    return table("observations", "What was seen", columns, rows, empty="Nothing was observed.")
+
+
+def findings(report: Report) -> Section:
+    """What a person should know or mend; what stops a planned move first."""
+    of_drill = report.scorecard.findings if report.scorecard else ()
+    found = sorted(dict.fromkeys((*report.findings, *of_drill)), key=lambda one: not one.blocking)
+    rows = (
+        (
+            Cell(one.code, "bad" if one.blocking else "warn"),
+            one.sentence,
+            one.next_step,
+            "yes" if one.blocking else "no",
+        )
+        for one in found
+    )
+    columns = ("Code", "Finding", "What to do", "Blocks a planned move")
+    return table("findings", "Findings", columns, rows, empty="Nothing was found that wants mending.")
 
 
 def standing(report: Report) -> Section:
@@ -243,17 +234,17 @@ def not_proven(report: Report) -> Section:
 
 
 def _unmeasured(report: Report) -> list[str]:
-    missing = [
-        name
-        for name, found in (
-            ("recovery time", report.rta_seconds),
-            ("data loss in time", words.loss_seconds(report)),
-            ("data loss in bytes", words.loss_bytes(report)),
-            ("lost transactions", words.loss_transactions(report)),
-        )
-        if found is None
-    ]
+    measures = () if report.operation is Operation.REPROTECT else _MEASURES
+    missing = [name for name, found in measures if found(report) is None]
     return [f"Not measured: {', '.join(missing)}."] if missing else []
+
+
+_MEASURES = (
+    ("recovery time", lambda report: report.rta_seconds),
+    ("data loss in time", words.loss_seconds),
+    ("data loss in bytes", words.loss_bytes),
+    ("lost transactions", words.loss_transactions),
+)
 
 
 def hashes(report: Report) -> Section:
@@ -267,4 +258,4 @@ def hashes(report: Report) -> Section:
         ("Report schema", f"version {report.schema_version}"),
         *((key, words.value(found)) for key, found in sorted(report.extra.items())),
     ]
-    return Section("hashes", "Identity and hashes", ("", ""), tuple(cells(*row) for row in rows))
+    return facts("hashes", "Identity and hashes", rows)

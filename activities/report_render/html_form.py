@@ -9,7 +9,8 @@ from markupsafe import Markup
 from workflows.model.report import Report
 
 from . import content, words
-from .layout import after_timeline, before_timeline
+from .content_data import protection
+from .layout import after_timeline, before_timeline, numbers
 from .picture import timeline_svg
 
 
@@ -36,7 +37,8 @@ def to_html(report: Report) -> str:
         tone=tone,
         summary=words.clean(report.summary),
         declared=words.stamp(report.clock.declared),
-        numbers=content.numbers(report),
+        numbers=numbers(report),
+        protection=protection(report),
         before=before_timeline(report),
         after=after_timeline(report),
         # Every value inside the picture is escaped where it is drawn.

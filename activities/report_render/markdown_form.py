@@ -6,7 +6,8 @@ from workflows.model.report import Report
 
 from . import content, words
 from .content import Cell, Section
-from .layout import sections
+from .content_data import protection
+from .layout import numbers, sections
 
 _SPECIAL = re.compile(r"([\\`*\[\]|~]|(?<!\w)_|_(?!\w))")
 _LINE_START = re.compile(r"^(\d*)([#+=.)-])")
@@ -20,15 +21,15 @@ def to_markdown(report: Report) -> str:
         f"**{report.end_state.value}.** {_inline(report.summary)}",
         _table(Section("", "", ("Number", "Measured", "More", "Promised", "Kept"), _number_rows(report))),
     ]
+    if (line := protection(report)) is not None:
+        parts.insert(1, f"**{_inline(line.text)}**")
     for section in sections(report):
-        parts += [f"## {section.title}", *_section(section)]
+        parts += [f"## {_inline(section.title)}", *_section(section)]
     return "\n\n".join(parts) + "\n"
 
 
 def _number_rows(report: Report) -> tuple[tuple[Cell, ...], ...]:
-    return tuple(
-        content.cells(one.label, one.measured, one.more, one.promised, one.verdict) for one in content.numbers(report)
-    )
+    return tuple(content.cells(one.label, one.measured, one.more, one.promised, one.verdict) for one in numbers(report))
 
 
 def _section(section: Section) -> list[str]:

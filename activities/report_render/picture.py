@@ -8,7 +8,7 @@ from workflows.model.messages import StepRecord, StepState
 from workflows.model.report import Report
 
 from . import timeline
-from .words import STATE_TONES, clean
+from .words import STATE_TONES, clean, is_simulated, to_the_second
 
 _WIDTH, _LEFT, _RIGHT, _TOP = 1000.0, 270.0, 850.0, 64.0
 _ROW, _BAR = 24.0, 14.0
@@ -59,7 +59,7 @@ def timeline_svg(report: Report) -> str:
 def _groups(steps: list[StepRecord]) -> list[tuple[str, list[StepRecord]]]:
     groups: dict[str, list[StepRecord]] = {}
     for step in steps:
-        name = step.component or ("people" if timeline.is_gate(step) else "the run")
+        name = step.component or ("people, agreed time" if timeline.is_gate(step) else "the run")
         groups.setdefault(name, []).append(step)
     return list(groups.items())
 
@@ -69,10 +69,11 @@ def _step(report: Report, axis: timeline.Axis, step: StepRecord, y: float, on_pa
     end = step.ended or timeline.last_moment(report)
     left, right = axis.x(axis.seconds(step.started)), axis.x(axis.seconds(end))
     gate = timeline.is_gate(step)
-    fill = _FILL["wait" if gate and step.state is not StepState.FAILED else STATE_TONES[step.state]]
+    tone, state = ("idle", "simulated") if is_simulated(step) else (STATE_TONES[step.state], step.state.value)
+    fill = _FILL["wait" if gate and step.state is not StepState.FAILED else tone]
     width = max(right - left, 2.5)
     took = in_words((axis.seconds(end) - axis.seconds(step.started)) if step.ended else None)
-    said = f"{took if step.ended else 'not ended'}" + ("" if step.state is StepState.DONE else f", {step.state.value}")
+    said = f"{took if step.ended else 'not ended'}" + ("" if state == StepState.DONE else f", {state}")
     label = step.words.removeprefix(f"{step.component}: ")
     edge = ' stroke="#14181f" stroke-width="1.8"' if on_path else ' stroke="#5b6470" stroke-width="0.4"'
     hint = escape(clean(f"{step.words}, {step.site}: {said}, {step.attempts} attempts"))
@@ -124,7 +125,7 @@ def _ticks(report: Report, axis: timeline.Axis, bottom: float) -> list[str]:
 def _short(seconds: float) -> str:
     if seconds < 1:
         return f"{seconds * 1000:g} ms"
-    return f"{seconds:g} s" if seconds < 60 else in_words(seconds)
+    return f"{seconds:g} s" if seconds < 60 else to_the_second(seconds)
 
 
 def _clocks(report: Report, axis: timeline.Axis, bottom: float) -> list[str]:

@@ -64,8 +64,8 @@ class Axis:
 
 
 def is_gate(step: StepRecord) -> bool:
-    """Whether the step waits for people."""
-    return step.kind == Verb.GATE or step.state is StepState.WAITING
+    """Whether the step waits for people, or for the agreed time."""
+    return step.kind in (Verb.GATE, Verb.WINDOW) or step.state is StepState.WAITING
 
 
 def last_moment(report: Report) -> datetime:

@@ -7,7 +7,9 @@ from typing import Any
 
 from workflows.model.base import in_words
 from workflows.model.messages import RunState, StepRecord, StepState
+from workflows.model.plan import Mode, Operation, Phase
 from workflows.model.report import Objective, Report
+from workflows.model.verbs import Verb
 
 NOT_MEASURED = "not measured"
 _LONGEST_VALUE = 300
@@ -21,6 +23,11 @@ END_STATES = {
     RunState.REFUSED: ("Refused", "bad"),
     RunState.PARKED: ("Parked: it waits for people", "bad"),
 }
+_DONE = {
+    Operation.SWITCHOVER: "Moved",
+    Operation.FAILBACK: "Moved home",
+    Operation.REPROTECT: "Protected again",
+}
 STATE_TONES = {
     StepState.DONE: "good",
     StepState.RUNNING: "busy",
@@ -33,6 +40,7 @@ STATE_TONES = {
     StepState.SKIPPED: "idle",
     StepState.PENDING: "idle",
 }
+_NO_WORK = frozenset({Verb.GATE.value, Verb.WINDOW.value, Verb.SIMULATE.value, Verb.ROUND_TRIP.value})
 
 
 def clean(text: str) -> str:
@@ -66,6 +74,16 @@ def seconds_between(start: datetime | None, end: datetime | None) -> float | Non
     return None if start is None or end is None else (as_utc(end) - as_utc(start)).total_seconds()
 
 
+def is_work(step: StepRecord) -> bool:
+    """Whether the step called a provider: waits, shown steps and the legs of a live drill do not."""
+    return step.kind not in _NO_WORK
+
+
+def is_simulated(step: StepRecord) -> bool:
+    """Whether a drill only showed this step."""
+    return step.kind == Verb.SIMULATE
+
+
 def duration(step: StepRecord) -> float | None:
     """Seconds that the step took; None when it did not start or did not end."""
     return seconds_between(step.started, step.ended)
@@ -73,13 +91,50 @@ def duration(step: StepRecord) -> float | None:
 
 def state_words(report: Report) -> tuple[str, str]:
     """The end state in words, and its tone. A state that is no end is shown as it is."""
+    if report.end_state is RunState.RECOVERED and report.operation is Operation.DRILL:
+        missed = any(one.met is False for one in report.objectives)
+        return ("Passed, but a promise was missed", "warn") if missed else ("Passed", "good")
+    if report.end_state is RunState.COMPENSATED and report.operation is Operation.DRILL:
+        return "Did not pass", "bad"
+    if report.end_state is RunState.RECOVERED and report.operation in _DONE:
+        return _DONE[report.operation], "good"
+    if report.end_state is RunState.RECOVERED_DEGRADED and report.operation is not Operation.FAILOVER:
+        return "Went through, with parts left out", "warn"
     return END_STATES.get(report.end_state, (report.end_state.value.replace("_", " ").capitalize(), "busy"))
 
 
+def is_live(report: Report) -> bool:
+    """Whether this is a drill that moves users: only such a one moves anything as planned. A run that was refused at
+    once has its mode already, while its scorecard may not know yet what it was to be."""
+    return report.operation is Operation.DRILL and report.mode is Mode.PLANNED
+
+
 def operation_words(report: Report) -> str:
-    """`Failover` or `Planned failover`."""
-    name = report.operation.value
-    return f"Planned {name}" if report.mode.value == "planned" and name == "failover" else name.capitalize()
+    """`Failover`, `Planned failover` or `Isolated drill`."""
+    if report.operation is Operation.DRILL:
+        return "Live drill" if is_live(report) else "Isolated drill"
+    planned = report.mode is Mode.PLANNED and report.operation is Operation.FAILOVER
+    return f"Planned {report.operation.value}" if planned else report.operation.value.capitalize()
+
+
+def protected_words(protected: bool | None) -> tuple[str, str]:
+    """Whether replication runs away from the serving site, in words, and its tone."""
+    if protected is None:
+        return "not touched", "idle"
+    return ("protected", "good") if protected else ("UNPROTECTED", "bad")
+
+
+def diverged_rows(report: Report) -> int | None:
+    """Rows that only the old site has; null when nobody looked, or when nothing of the log could be told as rows."""
+    found = [one for one in report.divergences if one.diverged]
+    untold = any(not one.complete for one in found) and not any(one.tables for one in found)
+    return None if untold or not report.divergences else sum(table.rows for one in found for table in one.tables)
+
+
+def diverged_bytes(report: Report) -> int | None:
+    """Bytes of log that only the old site has; null as soon as one component's were not measured."""
+    sizes = [one.bytes if one.diverged else 0 for one in report.divergences]
+    return None if not sizes or None in sizes else sum(size for size in sizes if size is not None)
 
 
 def objective(report: Report, name: str) -> Objective | None:
@@ -117,6 +172,23 @@ def at_least(report: Report, text: str) -> str:
 def lost(seconds: float | None) -> str:
     """A loss in seconds: nothing lost is `none`, so that it cannot be mistaken for a missing value."""
     return "none" if seconds == 0 else in_words(seconds)
+
+
+def to_the_second(seconds: float) -> str:
+    """A duration that keeps its seconds however long it is: moments after a long wait must stay apart."""
+    if seconds < 3600:
+        return in_words(seconds)
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min {rest} s"
+
+
+def interruption(report: Report) -> float | None:
+    """Seconds from the first step that users may notice to the check through the public name; null when either did not
+    happen. What a planned move costs its users: the time in which people decide, or wait, is no part of it."""
+    noticed = [step.started for step in report.steps if step.started and step.phase in (Phase.COMMIT, Phase.PIVOT)]
+    first = min(noticed, key=lambda moment: seconds_between(report.clock.declared, moment) or 0.0, default=None)
+    return seconds_between(first, report.clock.verified)
 
 
 def counted(number: int | None, unit: str) -> str:

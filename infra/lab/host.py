@@ -35,12 +35,12 @@ class Host:
         self._delay = dict.fromkeys(self._by_name, FIRST_DELAY)
 
     def boot(self, rescue: bool) -> None:
-        """Start everything (in rescue only what mends), on a machine on which nothing of this site runs."""
+        """Start what is to run (in rescue only what mends), on a machine on which nothing of this site runs."""
         # Its process id may belong to a stranger by now, and PostgreSQL would then refuse to start.
         free_shared_memory(Path(self._site.data_dir))
         (Path(self._site.data_dir) / "postmaster.pid").unlink(missing_ok=True)
         for service in self._site.services:
-            if service.restart or not rescue:
+            if service.restart or (service.boot and not rescue):
                 self.start(service)
 
     def start(self, service: Service) -> None:

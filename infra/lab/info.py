@@ -4,6 +4,7 @@ from datetime import datetime
 from pathlib import Path
 
 from workflows.model.base import Message
+from workflows.model.runbook import Tier
 
 SITES = ("primary", "recovery")
 
@@ -47,6 +48,7 @@ class LabInfo(Message):
     created: datetime
     synchronous: bool
     workers: bool
+    tier: Tier = Tier.HOT
     temporal_address: str
     temporal_ui_url: str
     dns_host: str

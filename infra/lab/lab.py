@@ -15,12 +15,14 @@ from urllib.parse import urlsplit
 import psycopg
 
 from workers.settings import READY_FILE
+from workflows.model.runbook import Tier
 
 from . import layout, postgres, proctree
 from .client import NotRunning, ask
 from .info import SITES, HostStatus, LabInfo, LabStatus, Outcome, lab_file, load_info
 from .plan import boot_plan, has_workers
 from .postgres import LabError
+from .runbook_files import write_runbook
 
 HOME, STANDBY = SITES
 START_SECONDS = 30.0
@@ -33,6 +35,7 @@ def up(
     *,
     synchronous: bool = True,
     workers: bool = True,
+    tier: Tier = Tier.HOT,
     wanted: layout.WantedPorts = layout.WantedPorts(),  # noqa: B008  frozen
     say: Say,
 ) -> LabInfo:
@@ -54,7 +57,9 @@ def up(
             say("Workers are not part of this installation: the lab starts without them.")
             workers = False
         try:
-            return _start(layout.prepare(folder, synchronous=synchronous, workers=workers, wanted=wanted), say)
+            info = layout.prepare(folder, synchronous=synchronous, workers=workers, wanted=wanted, tier=tier)
+            write_runbook(info)
+            return _start(info, say)
         except BaseException:
             _end(folder)
             raise
@@ -162,23 +167,42 @@ def _start(info: LabInfo, say: Say) -> LabInfo:
     say(f"Temporal: {info.temporal_address}, Web UI {info.temporal_ui_url}")
     _power_on(info, HOME)
     postgres.wait_until(info, home, "select true")
-    postgres.fill(info, home, standby)
+    postgres.fill(info, home)
+    _start_recovery_site(info)
+    _wait_for_name(info)
+    _wait_for_port(f"{home.address}:{info.public_port}", "The shop", home.app_log)
+    if info.tier is Tier.HOT:
+        _wait_for_port(f"{standby.address}:{info.public_port}", "The shop", standby.app_log)
+    if info.workers:
+        _wait_for_workers(info)
+    say(f"Shop: {info.public_url}, served by {HOME} ({home.app_url}); {_STANDS_BY[info.tier]}")
+    if info.tier is not Tier.HOT:
+        from .copies import first_copy  # the client of Temporal is not cheap to load
+
+        say(first_copy(info))
+    say(f"The lab is up after {time.monotonic() - started:.1f} s.")
+    return info
+
+
+_STANDS_BY = {
+    Tier.HOT: f"{STANDBY} follows.",
+    Tier.WARM: f"the database of {STANDBY} follows, its shop is stopped.",
+    Tier.COLD: f"nothing of it runs at {STANDBY}.",
+}
+
+
+def _start_recovery_site(info: LabInfo) -> None:
+    home, standby = info.sites[HOME], info.sites[STANDBY]
+    if info.tier is Tier.COLD:
+        _power_on(info, STANDBY)
+        return
     postgres.make_standby(info, home, standby)
     _power_on(info, STANDBY)
-    streaming = "select exists (select from pg_stat_replication where state = 'streaming')"
-    postgres.wait_until(info, home, streaming)
+    postgres.wait_until(info, home, "select exists (select from pg_stat_replication where state = 'streaming')")
     if info.synchronous:
         postgres.commit_synchronously(info, home, standby)
         in_sync = "select exists (select from pg_stat_replication where sync_state = 'sync')"
         postgres.wait_until(info, home, in_sync)
-    _wait_for_name(info)
-    _wait_for_port(f"{home.address}:{info.public_port}", "The shop", home.app_log)
-    _wait_for_port(f"{standby.address}:{info.public_port}", "The shop", standby.app_log)
-    if info.workers:
-        _wait_for_workers(info)
-    say(f"Shop: {info.public_url}, served by {HOME} ({home.app_url}); {STANDBY} follows.")
-    say(f"The lab is up after {time.monotonic() - started:.1f} s.")
-    return info
 
 
 def _launch(info: LabInfo) -> None:

@@ -1,7 +1,6 @@
-"""Where a lab's things are: folders, free ports, secrets, and the values that its runbook refers to."""
+"""Where a lab's things are: folders, free ports and secrets."""
 
 import base64
-import json
 import random
 import secrets
 import shutil
@@ -9,7 +8,9 @@ import socket
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from workflows.model.runbook import Tier
 
 from .info import SITES, LabInfo, SiteInfo, write_env
 from .postgres import LabError, find_binaries, identity
@@ -24,6 +25,7 @@ LOOPBACK = "127.0.0.1"
 ADDRESSES = {"primary": "127.0.10.1", "recovery": "127.0.20.1"}
 ZONE = "lab.test"
 NAME = "shop.lab.test"
+APPLICATION = "shop"
 
 # Below the range from which the kernel takes the ports of outgoing connections, which could take one of ours.
 FIRST_PORT, LAST_PORT = 15000, 30000
@@ -82,8 +84,8 @@ class WantedPorts(NamedTuple):
     ui: int | None = None
 
 
-def prepare(folder: Path, *, synchronous: bool, workers: bool, wanted: WantedPorts) -> LabInfo:
-    """Make the folders, secrets, ports, environment files and runbooks of a new lab; starts nothing.
+def prepare(folder: Path, *, synchronous: bool, workers: bool, wanted: WantedPorts, tier: Tier = Tier.HOT) -> LabInfo:
+    """Make the folders, secrets, ports and environment files of a new lab; starts nothing.
 
     Raises:
         LabError: the folder holds something else, or PostgreSQL is missing.
@@ -93,7 +95,9 @@ def prepare(folder: Path, *, synchronous: bool, workers: bool, wanted: WantedPor
     for name in ("state", "logs", "reports", "runbooks", "temporal", "run"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / MARKER).touch()
-    info = _assign(folder, bin_dir, run_as, synchronous=synchronous, workers=workers, wanted=wanted)
+    info = _assign(folder, bin_dir, run_as, wanted).model_copy(
+        update={"synchronous": synchronous and tier is not Tier.COLD, "workers": workers, "tier": tier}
+    )
     tsig = base64.b64encode(secrets.token_bytes(32)).decode()
     keys = {"SEAWALL_LAB_POWER_TOKEN": secrets.token_urlsafe(24), "SEAWALL_LAB_TSIG_SECRET": tsig}
     write_env(info.secrets_file, {**keys, "SEAWALL_SHOP_DB_PASSWORD": secrets.token_urlsafe(18)})
@@ -101,7 +105,6 @@ def prepare(folder: Path, *, synchronous: bool, workers: bool, wanted: WantedPor
         site.worker_state.mkdir(parents=True, exist_ok=True)
         _write_app_env(info, site)
     write_zone(info.state / "zone.db", info.dns_zone, info.public_name, ADDRESSES[SITES[0]])
-    write_runbook(info)
     info.save()
     return info
 
@@ -139,9 +142,7 @@ def _make_removable(folder: Path) -> None:
             path.chmod(0o700)
 
 
-def _assign(
-    folder: Path, bin_dir: Path, run_as: str, *, synchronous: bool, workers: bool, wanted: WantedPorts
-) -> LabInfo:
+def _assign(folder: Path, bin_dir: Path, run_as: str, wanted: WantedPorts) -> LabInfo:
     ports = Ports()
     temporal_port = ports.want(wanted.temporal, LOOPBACK, "Temporal")
     ui_port = ports.want(wanted.ui, LOOPBACK, "the Temporal Web UI")
@@ -150,8 +151,8 @@ def _assign(
     return LabInfo(
         folder=folder,
         created=datetime.now(UTC),
-        synchronous=synchronous,
-        workers=workers,
+        synchronous=False,
+        workers=False,
         temporal_address=f"{LOOPBACK}:{temporal_port}",
         temporal_ui_url=f"http://{LOOPBACK}:{ui_port}",
         dns_host=LOOPBACK,
@@ -231,61 +232,3 @@ def write_zone(path: Path, origin: str, name: str, address: str) -> None:
 def app_argv() -> list[str]:
     """The command line of the shop; everything else is in its environment file."""
     return [sys.executable, "-m", "infra.lab.shop_app"]
-
-
-def write_runbook(info: LabInfo) -> None:
-    """The shop's runbook and the values that it refers to. JSON is YAML, and keeps types and quoting certain."""
-    shutil.copyfile(_runbook_source(), info.runbooks / "shop.yaml")
-    lines = (f"{name}: {json.dumps(value)}" for name, value in values(info).items())
-    (info.runbooks / "shop.values.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _runbook_source() -> Path:
-    source = ROOT / "runbooks" / "shop.yaml"
-    if not source.exists():
-        raise LabError(f"The runbook {source} is missing. Run the lab from a checkout of Seawall.")
-    return source
-
-
-def values(info: LabInfo) -> dict[str, Any]:
-    """Every `${name}` of the shop's runbook."""
-    found: dict[str, Any] = {
-        "power_url": info.power_url,
-        "synchronous": info.synchronous,
-        "pg_bin_dir": str(info.pg_bin_dir),
-        "pg_run_as": info.run_as,
-        "dns_host": info.dns_host,
-        "dns_port": info.dns_port,
-        "dns_zone": info.dns_zone,
-        "dns_name": info.public_name,
-        "resolver": info.resolver,
-        "public_url": info.public_url,
-        "dns_canary": f"{info.dns_host}:{info.dns_port}",
-    }
-    for site in info.sites.values():
-        found |= {f"{site.name}_{key}": value for key, value in _site_values(site).items()}
-    return found
-
-
-def _site_values(site: SiteInfo) -> dict[str, Any]:
-    return {
-        "db_host": site.management_host,
-        "db_port": site.management_db_port,
-        "db_local_host": site.db_host,
-        "db_local_port": site.db_port,
-        "replication_host": site.replication_host,
-        "replication_port": site.replication_port,
-        "data_dir": str(site.data_dir),
-        "snapshot_dir": str(site.data_dir.parent / "points"),
-        "archive_dir": str(site.data_dir.parent / "diverged"),
-        "pg_log": str(site.pg_log),
-        "pg_options": list(site.pg_options),
-        "app_argv": app_argv(),
-        "app_pid_file": str(site.app_pid_file),
-        "app_log": str(site.app_log),
-        "app_env_file": str(site.app_env_file),
-        "app_url": site.management_app_url,
-        "local_app_url": site.app_url,
-        "canary": f"{site.management_host}:{site.management_db_port}",
-        "address": site.address,
-    }

@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .info import LabInfo, SiteInfo
+from workflows.model.runbook import Tier
+
+from .info import SITES, LabInfo, SiteInfo
 from .layout import ROOT, app_argv
 from .postgres import LabError, server_argv
 from .service import Boot, Service, Site
@@ -68,13 +70,16 @@ def _links(info: LabInfo, site: SiteInfo) -> list[str]:
 
 
 def _site(info: LabInfo, site: SiteInfo) -> Site:
+    # What a tier keeps stopped at the recovery site does not come up with the machine either.
+    home = site.name == SITES[0]
     services = [
-        Service("postgres", server_argv(info, site), str(site.pg_log)),
+        Service("postgres", server_argv(info, site), str(site.pg_log), boot=home or info.tier is not Tier.COLD),
         Service(
             "app",
             app_argv(),
             str(site.app_log),
             env_files=[str(site.app_env_file)],
+            boot=home or info.tier is Tier.HOT,
             pid_file=str(site.app_pid_file),
         ),
     ]

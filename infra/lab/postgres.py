@@ -138,17 +138,18 @@ def make_data_dir(info: LabInfo, site: SiteInfo) -> None:
     (site.data_dir / "pg_hba.conf").write_text(ACCESS, encoding="utf-8")
 
 
-def fill(info: LabInfo, primary: SiteInfo, standby: SiteInfo) -> None:
-    """Database, tables, and a slot for the standby, in the running primary."""
+def fill(info: LabInfo, primary: SiteInfo) -> None:
+    """Database and tables, in the running primary."""
     with connect(primary.db_host, primary.db_port, info, dbname="postgres") as connection:
         connection.execute(sql.SQL("create database {}").format(sql.Identifier(info.database)))
-        connection.execute("select pg_create_physical_replication_slot(%s, true)", [standby.name])
     with connect(primary.db_host, primary.db_port, info) as connection:
         connection.execute(TABLES)
 
 
 def make_standby(info: LabInfo, primary: SiteInfo, standby: SiteInfo) -> None:
     """Copy the primary through the replication link, and leave the copy set to follow it."""
+    with connect(primary.db_host, primary.db_port, info) as connection:
+        connection.execute("select pg_create_physical_replication_slot(%s, true)", [standby.name])
     source = (
         f"host={primary.replication_host} port={primary.replication_port} user={info.db_user} "
         f"password={info.secrets()['SEAWALL_SHOP_DB_PASSWORD']} application_name={standby.name}"

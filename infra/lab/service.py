@@ -25,6 +25,8 @@ class Service:
     env_files: list[str] = field(default_factory=list)
     restart: bool = False
     """Started again when it dies."""
+    boot: bool = True
+    """Started when its site boots; otherwise only when somebody starts it."""
     pid_file: str = ""
 
 

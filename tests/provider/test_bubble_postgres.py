@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import psutil
 import pytest
 
 from activities.providers.postgres import clone as module
@@ -180,7 +181,8 @@ async def test_a_clone_that_was_killed_starts_again(clone: Clone) -> None:
     process = server.postmaster(site)
     assert process is not None
     for child in [*process.children(recursive=True), process]:
-        child.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
     eventually(lambda: server.postmaster(site) is None)
     assert (await provider.clone_data(asked)).changed
     assert await clone.ask("select count(*) from orders") == 20

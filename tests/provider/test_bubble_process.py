@@ -96,7 +96,9 @@ def service(tmp_path: Path, listener: Listener) -> Service:
 async def checked(drill: Drill, service: Service, *checks: dict[str, Any]) -> Any:
     component = service.component
     if checks:
-        component = Component.model_validate(component.model_dump(mode="json") | {"drill": {"checks": list(checks)}})
+        component = Component.model_validate(
+            component.model_dump(mode="json") | {"drill": {"checks": {NEW: list(checks)}}}
+        )
     asked = drill.request("app.check", component=component)
     return await ActivityEnvironment().run(HealthCheck(drill.bench).health_check, asked)
 

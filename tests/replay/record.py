@@ -5,17 +5,20 @@ stay as they are, since runs that began on them must go on.
 """
 
 import asyncio
+import contextlib
 import json
 import tempfile
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
 from tests.conftest import temporal_binary
 from tests.support.bed import Bed, bed, crew
+from tests.support.runbooks import shop_components
 from tests.support.sim import Fault, World
 from workers.converter import DATA_CONVERTER
 from workflows.engine.attributes import ALL
@@ -58,6 +61,80 @@ _RUNS: dict[str, tuple[World, bool, Callable[[Bed, Run], Awaitable[None]]]] = {
 }
 
 
+async def _home(b: Bed) -> dict[str, Run]:
+    """A failover, and all the way home; what the schedules start meanwhile."""
+    b.change(components=_with_copies())
+    reprotect, failback = "reprotect-recovered", "failback-recovered"
+    await b.complete("Failover")
+    runs: dict[str, Run] = {}
+    for name, kind in ((reprotect, "Reprotect"), (failback, "Failback")):
+        runs[name] = await b.launch(kind)
+        await b.approve(runs[name])
+        await runs[name].result()
+    for name, kind in (("replicate-copied", "Replicate"), ("posture-looked", "Posture")):
+        runs[name] = await b.launch(kind)
+        await runs[name].result()
+    return {**runs, "application-home": _entity(b)}
+
+
+async def _planned(b: Bed) -> dict[str, Run]:
+    """A switchover at an agreed time, with a second try of its rebuild."""
+    b.world.faults["rebuild_replica"] = Fault("refuse", 1)
+    run = await b.launch("Switchover", at=(datetime.now(UTC) + timedelta(seconds=2)).isoformat())
+    await _agree_and_retry(b, run)
+    await run.result()
+    return {"switchover-parked-and-retried": run}
+
+
+async def _drills(b: Bed) -> dict[str, Run]:
+    """An isolated drill that passes, one that fails, and a live one with both its legs."""
+    passed = await b.launch("Drill")
+    await passed.result()
+    b.world.faults["promote"] = Fault("refuse", 1)
+    failed = await b.launch("Drill")
+    await failed.result()
+    live = await b.launch("Drill", live=True)
+    await b.approve(live)
+    await live.result()
+    leg = b.client.get_workflow_handle(f"{live.id}/out-1")
+    found = {"drill-recovered": passed, "drill-compensated": failed, "drill-live": live, "switchover-leg": leg}
+    return {**found, "application-drilled": _entity(b)}
+
+
+async def _preempted(b: Bed) -> dict[str, Run]:
+    """A drill that gives way to a failover."""
+    b.world.faults["clone_data"] = Fault("hang", 1)
+    drill = await b.launch("Drill")
+    await b.world.hanging.wait()
+    b.world.kill("primary")
+    failover = await b.launch("Failover")
+    await b.until(failover, RunState.AWAITING_APPROVAL)
+    b.world.released.set()
+    await b.approve(failover)
+    await failover.result()
+    with contextlib.suppress(WorkflowFailureError):
+        await drill.result()
+    return {"drill-preempted": drill, "application-preempted": _entity(b)}
+
+
+_STORIES = {
+    _home: _world(),
+    _planned: World.healthy(hot=True),
+    _drills: World.healthy(hot=True),
+    _preempted: World.healthy(),
+}
+
+
+def _with_copies() -> dict[str, Any]:
+    parts = shop_components()
+    parts["db"]["replication"] = {"mode": "continuous", "snapshots": {"every": "1h"}}
+    return parts
+
+
+def _entity(b: Bed) -> Run:
+    return b.client.get_workflow_handle(f"application/{b.runbook.application}")
+
+
 def _cleaned(history: str) -> str:
     """Without what belongs to the machine on which it was recorded."""
 
@@ -69,16 +146,22 @@ def _cleaned(history: str) -> str:
     return json.dumps(clean(json.loads(history)), separators=(",", ":")) + "\n"
 
 
+async def _write(name: str, run: Run) -> None:
+    (FOLDER / f"{name}.json").write_text(_cleaned((await run.fetch_history()).to_json()), encoding="utf-8")
+
+
 async def _record(client: Client, folder: Path) -> None:
     for name, (world, planned, people) in _RUNS.items():
         async with bed(client, folder, world) as b:
             run = await b.start(planned=planned)
             await people(b, run)
             await run.result()
-            entity = client.get_workflow_handle(f"application/{b.runbook.application}")
-            for kind, handle in (("failover", run), ("application", entity)):
-                text = _cleaned((await handle.fetch_history()).to_json())
-                (FOLDER / f"{kind}-{name}.json").write_text(text, encoding="utf-8")
+            await _write(f"failover-{name}", run)
+            await _write(f"application-{name}", _entity(b))
+    for story, world in _STORIES.items():
+        async with bed(client, folder, world) as b:
+            for name, run in (await story(b)).items():
+                await _write(name, run)
 
 
 async def main() -> None:

@@ -1,5 +1,6 @@
 """Runs that began on an earlier build go on with this one: recorded histories are replayed on today's workflows."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -21,14 +22,21 @@ def replayer() -> Replayer:
 def history(path: Path, recorded: str = "", altered: str = "") -> WorkflowHistory:
     text = path.read_text(encoding="utf-8")
     assert recorded in text
-    return WorkflowHistory.from_json(path.stem, text.replace(recorded, altered) if recorded else text)
+    # Its own id: a run names its children after itself.
+    begun = json.loads(text)["events"][0]["workflowExecutionStartedEventAttributes"]
+    return WorkflowHistory.from_json(begun["workflowId"], text.replace(recorded, altered) if recorded else text)
 
 
 def test_there_is_a_history_of_every_kind_of_end() -> None:
     ends = {"recovered", "compensated", "parked-and-retried", "rejected"}
-    assert {path.stem for path in HISTORIES} >= {
-        f"{kind}-{end}" for kind in ("failover", "application") for end in ends
-    }
+    found = {path.stem for path in HISTORIES}
+    assert found >= {f"{kind}-{end}" for kind in ("failover", "application") for end in ends}
+    assert found >= {"drill-recovered", "drill-compensated", "drill-live", "drill-preempted", "switchover-leg"}
+
+
+def test_there_is_a_history_of_every_workflow() -> None:
+    recorded = {path.stem.partition("-")[0] for path in HISTORIES}
+    assert recorded >= {workflow.__name__.lower() for workflow in WORKFLOWS}
 
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)

@@ -5,7 +5,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +16,30 @@ from temporalio.worker import Worker
 
 from activities.bench import Bench
 from activities.lease import Leases
-from activities.providers.base import Context
 from activities.providers.registry import Registry
-from activities.wire import Pulse, on_the_wire, verb
-from tests.support.runbooks import loaded, sim_runbook
+from tests.support.runbooks import sim_runbook
 from tests.support.sim import World, kinds
+from tests.support.sim_books import Hall, SimBookkeeping, SimBubbles, SimVerify
 from workers import worker as product
 from workers.sandbox import runner
-from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import (
     CONTROL_QUEUE,
     Answer,
+    ApplicationState,
     Approval,
-    FailoverRequest,
-    LoadedRunbook,
-    LoadRunbookRequest,
+    PostureReport,
     ProgressView,
+    ReplicationReport,
     RunState,
-    StepRequest,
-    StepResult,
+    application_workflow_id,
     site_queue,
 )
-from workflows.model.report import Report, WriteReportRequest, WrittenReport
+from workflows.model.report import Report
 from workflows.model.runbook import Runbook
-from workflows.model.verbs import Verb
+
+_RESULTS = {"Replicate": ReplicationReport, "Posture": PostureReport}
+_REPLACED = ("verify", "open_bubble", "prove_isolation", "close_bubble")
+"""Activities that touch what a simulated world does not have."""
 
 
 async def eventually(condition: Callable[[], Any], seconds: float = 15.0) -> Any:
@@ -56,62 +56,6 @@ async def eventually(condition: Callable[[], Any], seconds: float = 15.0) -> Any
         await asyncio.sleep(pause)
         # A query costs the worker a task: a test that asks ever faster slows down what it waits for.
         pause = min(pause * 1.5, 0.25)
-
-
-@dataclass
-class Hall:
-    """What one set of workers serves: many applications, each with a world and a runbook of its own."""
-
-    worlds: dict[str, World] = field(default_factory=dict)
-    runbooks: dict[str, Runbook] = field(default_factory=dict)
-    reports: dict[str, list[Report]] = field(default_factory=dict)
-
-
-class SimBookkeeping:
-    """Runbooks from memory, reports to memory; the same activity names as the real ones."""
-
-    def __init__(self, hall: Hall) -> None:
-        self._hall = hall
-
-    @activity.defn(name="load_runbook")
-    async def load_runbook(self, request: LoadRunbookRequest) -> LoadedRunbook:
-        with on_the_wire():
-            runbook = self._hall.runbooks.get(request.name)
-            if runbook is None:
-                raise PermanentError(Code.RUNBOOK_NOT_FOUND, f"There is no runbook {request.name!r}.")
-            world = self._hall.worlds[request.name]
-            if "load" in world.held:
-                world.hanging.set()
-                await world.released.wait()
-            return loaded(runbook)
-
-    @activity.defn(name="write_report")
-    async def write_report(self, request: WriteReportRequest) -> WrittenReport:
-        with on_the_wire():
-            world = self._hall.worlds.get(request.report.application)
-            if world and "report" in world.held:
-                world.hanging.set()
-                await world.released.wait()
-            if world and "no-report" in world.held:
-                raise PermanentError(Code.CONFIGURATION, "The report folder is gone.")
-            self._hall.reports.setdefault(request.report.application, []).append(request.report)
-            return WrittenReport(files=())
-
-
-class SimVerify:
-    """The public check of the simulated world: users reach a site whose application runs over a serving database."""
-
-    def __init__(self, hall: Hall) -> None:
-        self._hall = hall
-
-    @verb(Verb.VERIFY)
-    async def verify(self, request: StepRequest, pulse: Pulse) -> StepResult:
-        world = self._hall.worlds[request.ref.application]
-        await world.strike(Verb.VERIFY, "before", Context("", Path(), still_mine=pulse.still_mine))
-        site = world.route
-        if ("db", site) in world.serving and ("app", site) in world.running:
-            return StepResult(changed=False, detail="users are served")
-        raise PermanentError(Code.CHECK_FAILED, f"Users reach {site}, which does not serve.")
 
 
 class Crew:
@@ -139,12 +83,15 @@ class Crew:
 
     def _make(self, site: str, options: dict[str, Any]) -> Worker:
         bench = Bench(Registry(kinds(self.hall.worlds)), site, self._state_dir)
-        activities = [a for a in product.verb_activities(bench) if _name(a) != Verb.VERIFY.value]
-        activities.append(SimVerify(self.hall).verify)
+        bubbles = SimBubbles(self.hall, site)
+        activities = [a for a in product.verb_activities(bench) if _name(a) not in _REPLACED]
+        activities += [SimVerify(self.hall).verify]
+        activities += [bubbles.open_bubble, bubbles.prove_isolation, bubbles.close_bubble]
         control = site == "control"
         if control:
             leases, books = Leases(self.client), SimBookkeeping(self.hall)
             activities += [books.load_runbook, books.write_report, leases.acquire_lease, leases.release_lease]
+            activities += [leases.application_state, leases.note_drill, leases.note_replication]
         return Worker(
             self.client,
             task_queue=CONTROL_QUEUE if control else site_queue(site),
@@ -195,21 +142,47 @@ class Bed:
 
     async def start(self, planned: bool = False, **fields: Any) -> WorkflowHandle[Any, Report]:
         """Start a failover as a person would."""
-        request = FailoverRequest(
-            runbook=fields.pop("runbook", self.runbook.application),
-            reason="a test",
-            planned=planned,
-            requested_by=fields.pop("requested_by", "carl"),
-            **fields,
-        )
+        return await self.launch("Failover", planned=planned, **fields)
+
+    async def launch(
+        self,
+        kind: str,
+        *,
+        id: str = "",
+        reuse: WorkflowIDReusePolicy = WorkflowIDReusePolicy.REJECT_DUPLICATE,
+        **fields: Any,
+    ) -> WorkflowHandle[Any, Any]:
+        """Start any workflow, with `fields` of its request."""
+        request = {"runbook": self.runbook.application, "reason": "a test", "requested_by": "carl"} | fields
+        if kind in _RESULTS:
+            request = {"runbook": self.runbook.application} | fields
         return await self.client.start_workflow(
-            "Failover",
+            kind,
             request,
-            id=f"failover/{self.runbook.application}/{uuid.uuid4()}",
+            id=id or f"{kind.lower()}/{self.runbook.application}/{uuid.uuid4()}",
             task_queue=CONTROL_QUEUE,
-            result_type=Report,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            result_type=_RESULTS.get(kind, Report),
+            id_reuse_policy=reuse,
         )
+
+    async def complete(self, kind: str, **fields: Any) -> Report:
+        """Start a run that people agree to, and see it through."""
+        run = await self.launch(kind, **fields)
+        await self.approve(run)
+        report: Report = await run.result()
+        return report
+
+    async def state(self) -> ApplicationState:
+        """What the application's entity knows."""
+        handle = self.client.get_workflow_handle(application_workflow_id(self.runbook.application))
+        state: ApplicationState = await handle.query("state", result_type=ApplicationState)
+        return state
+
+    def change(self, **fields: Any) -> None:
+        """Edit the runbook, for runs that begin from now on; `lacking` names verbs that its data cannot do."""
+        hall, name = self.crew.hall, self.runbook.application
+        hall.lacking[name] = fields.pop("lacking", hall.lacking.get(name, set()))
+        self.runbook = hall.runbooks[name] = sim_runbook(**{"application": name, **fields}) if fields else self.runbook
 
     async def progress(self, handle: WorkflowHandle[Any, Any]) -> ProgressView:
         view: ProgressView = await handle.query("progress", result_type=ProgressView)

@@ -1,12 +1,30 @@
 """A small runbook over the simulated kinds."""
 
+from collections.abc import Collection
 from datetime import date
 from typing import Any
 
 from workflows.model.messages import LoadedRunbook
-from workflows.model.runbook import Runbook
+from workflows.model.runbook import Role, Runbook
+from workflows.model.verbs import Verb
 
 from . import sim
+
+SQL = {"kind": "sql", "query": "select 1", "expect": "1", "interval": "20ms", "deadline": "300ms"}
+
+
+def shop_components() -> dict[str, Any]:
+    """db -> app -> front, as `sim_runbook` has them."""
+    return {
+        "db": {
+            "role": "data",
+            "kind": "sim.data",
+            "replication": {"mode": "continuous"},
+            "checks": {"primary": [SQL], "recovery": [SQL]},
+        },
+        "app": {"role": "compute", "kind": "sim.compute", "needs": ["db"], "prewarm": True},
+        "front": {"role": "traffic", "kind": "sim.traffic", "needs": ["app"]},
+    }
 
 
 def sim_runbook(**changes: Any) -> Runbook:
@@ -24,11 +42,7 @@ def sim_runbook(**changes: Any) -> Runbook:
             "primary": {"name": "Site A", **device},
             "recovery": {"name": "Site B", **device},
         },
-        "components": {
-            "db": {"role": "data", "kind": "sim.data", "replication": {"mode": "continuous"}},
-            "app": {"role": "compute", "kind": "sim.compute", "needs": ["db"], "prewarm": True},
-            "front": {"role": "traffic", "kind": "sim.traffic", "needs": ["app"]},
-        },
+        "components": shop_components(),
         "public": {"name": "shop.test", "url": "http://shop.test/check"},
         "approvals": {"failover": {"approvers": ["anna", "ben"]}},
         "deadline": "30m",
@@ -38,11 +52,15 @@ def sim_runbook(**changes: Any) -> Runbook:
     return Runbook.model_validate(fields)
 
 
-def loaded(runbook: Runbook) -> LoadedRunbook:
-    """The runbook as the real reader would answer it."""
+def loaded(runbook: Runbook, lacking: Collection[Verb] = ()) -> LoadedRunbook:
+    """The runbook as the real reader would answer it, with data components that cannot do what is `lacking`."""
     providers = sim.kinds({})
     verbs = {
-        name: tuple(sorted(verb.value for verb in providers[part.kind].verbs))
+        name: tuple(
+            sorted(
+                verb.value for verb in providers[part.kind].verbs if not (part.role is Role.DATA and verb in lacking)
+            )
+        )
         for name, part in runbook.components.items()
     }
     return LoadedRunbook(runbook=runbook, sha256="0" * 64, verbs=verbs)

@@ -11,17 +11,19 @@ import pytest
 
 from activities.report_render import report_schema, to_html, to_json, to_markdown
 from activities.report_render.picture import timeline_svg
-from tests.support import sample_reports
+from tests.support import sample_homeward, sample_reports
 from workflows.model.messages import StepState
-from workflows.model.observed import Loss
-from workflows.model.report import Report
+from workflows.model.observed import Consistency, DivergedTable, Divergence, Finding, Loss, TableComparison
+from workflows.model.plan import Operation
+from workflows.model.report import Report, Scorecard
 
-SAMPLES = ("recovered", "compensated", "parked", "refused")
+SAMPLES = ("recovered", "compensated", "parked", "refused", "drill", "live_drill", "reprotect", "failback")
 HOSTILE = "<script>alert(1)</script> | `x` </svg> {{ 7*7 }} \x1b[31m \u202eevil\n\n# heading"
 
 
 def sample(name: str) -> Report:
-    report: Report = getattr(sample_reports, name)()
+    place = sample_reports if hasattr(sample_reports, name) else sample_homeward
+    report: Report = getattr(place, name)()
     return report
 
 
@@ -109,7 +111,34 @@ def test_before_and_after_show_what_differs() -> None:
     assert "| db.promote | timeline | 1 | 2 |" in section
 
 
-def hostile() -> Report:
+HOSTILE_COPIES = {
+    "protected": False,
+    "source": HOSTILE,
+    "divergences": (
+        Divergence(
+            component=HOSTILE,
+            site=HOSTILE,
+            diverged=True,
+            folder=HOSTILE,
+            detail=HOSTILE,
+            tables=(DivergedTable(table=HOSTILE, rows=1, keys=(HOSTILE,)),),
+        ),
+    ),
+    "comparisons": (
+        Consistency(
+            component=HOSTILE,
+            equal=False,
+            at=sample_reports.at(0),
+            detail=HOSTILE,
+            tables=(TableComparison(table=HOSTILE, rows_source=1, rows_target=2, equal=False, differing=(HOSTILE,)),),
+        ),
+    ),
+    "findings": (Finding(code=HOSTILE, sentence=HOSTILE, next_step=HOSTILE),),
+    "scorecard": Scorecard(kind="isolated", real=1, simulated=0, skipped=0, fidelity=1.0, canaries={HOSTILE: HOSTILE}),
+}
+
+
+def hostile(operation: Operation = Operation.FAILOVER) -> Report:
     """A report in which every free text is an attack on the page."""
     report = sample("parked")
     texts = {"summary": HOSTILE, "reason": HOSTILE, "requested_by": HOSTILE, "application": HOSTILE, "owner": HOSTILE}
@@ -119,14 +148,18 @@ def hostile() -> Report:
             **texts,
             "steps": tuple(one.model_copy(update=step) for one in report.steps),
             "standing": (HOSTILE,),
+            **HOSTILE_COPIES,
+            "operation": operation,
+            "target": HOSTILE,
             "left_to_do": ("1. one", "# two", "- three"),
             "extra": {HOSTILE: HOSTILE},
         }
     )
 
 
-def test_no_value_becomes_markup_in_the_page() -> None:
-    page = to_html(hostile())
+@pytest.mark.parametrize("operation", list(Operation))
+def test_no_value_becomes_markup_in_the_page(operation: Operation) -> None:
+    page = to_html(hostile(operation))
     assert Page(page).open == []
     assert "script" not in {tag for tag, _attributes in Page(page).tags}
     assert "alert(1)" in Page(page).text
@@ -134,8 +167,9 @@ def test_no_value_becomes_markup_in_the_page() -> None:
     ElementTree.fromstring(timeline_svg(hostile()))  # noqa: S314
 
 
-def test_no_value_becomes_markup_in_the_markdown() -> None:
-    lines = to_markdown(hostile()).splitlines()
+@pytest.mark.parametrize("operation", list(Operation))
+def test_no_value_becomes_markup_in_the_markdown(operation: Operation) -> None:
+    lines = to_markdown(hostile(operation)).splitlines()
     assert not any("<" in line or "\x1b" in line for line in lines)
     assert [line for line in lines if line.startswith("# ")] == [lines[0]]
     assert [line for line in lines if line.startswith("- ")][:3] == ["- 1\\. one", "- \\# two", "- \\- three"]

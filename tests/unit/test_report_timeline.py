@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from activities.report_render import timeline
 from activities.report_render.picture import timeline_svg
-from tests.support import sample_reports
+from tests.support import sample_homeward, sample_reports
 from workflows.model.messages import StepRecord, StepState
 from workflows.model.report import Report
 
@@ -113,3 +113,17 @@ def test_one_step_of_no_length_can_be_drawn() -> None:
 def test_times_of_other_zones_are_the_same_moments() -> None:
     report = sample_reports.recovered()
     assert timeline.last_moment(report) - sample_reports.DECLARED == timedelta(seconds=760)
+
+
+def test_the_wait_for_the_agreed_time_is_folded_and_the_seconds_after_it_stay_apart() -> None:
+    report = sample_homeward.failback()
+    (fold,) = timeline.axis(report, 0, 600).folds
+    assert [round(fold.start), round(fold.end)] == [2, 7200]
+    labels = re.findall(r">\+([^<]+)<", timeline_svg(report))
+    assert len(labels) == len(set(labels)) > 1
+
+
+def test_what_a_drill_only_shows_is_drawn_as_simulated() -> None:
+    picture = timeline_svg(sample_homeward.drill())
+    assert picture.count(", simulated") >= 1
+    assert "failover" not in picture.lower()

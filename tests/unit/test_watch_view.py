@@ -7,10 +7,18 @@ import subprocess
 import pytest
 from rich.console import Console, RenderableType
 
-from tests.support import sample_reports, sample_views
+from tests.support import sample_homeward, sample_reports, sample_views
 from workers.cli.tables import DoctorRow, RunRow, doctor_table, runs_table, status_table
 from workers.cli.watch_view import answer_command, render
-from workflows.model.messages import ApplicationState, Lease, ProgressView, RunState, StepState
+from workflows.model.messages import (
+    ApplicationState,
+    DrillSummary,
+    Lease,
+    ProgressView,
+    ReplicationState,
+    RunState,
+    StepState,
+)
 from workflows.model.plan import Operation
 
 VIEWS = ("waiting", "running", "parked", "ended")
@@ -155,9 +163,115 @@ def test_the_status_says_who_holds_an_application_and_that_it_is_unprotected() -
     ]
     text = shown(status_table(states))
     assert sample_reports.RUN in text
-    assert "NO" in text
+    assert "UNPROTECTED" in text
+    assert "runs UNPROTECTED at recovery. Start: seawall reprotect shop" in text
     assert "no run" in text
-    assert "not known" in text
+    assert words(text.partition("bank")[2]).startswith("not known 0 not known none")
+
+
+def state(**more: object) -> ApplicationState:
+    fields = {"application": "shop", "active_site": "primary", "epoch": 7, "last_run": sample_reports.RUN}
+    return ApplicationState.model_validate({**fields, **more})
+
+
+@pytest.mark.parametrize(
+    ("healthy", "age", "expected"),
+    [
+        (True, 12, "replication: db is 40 ms behind (measured 12 s ago)"),
+        (False, 12, "replication: NOT WELL: db is 40 ms behind (measured 12 s ago)"),
+        (True, 7200, "(measured 2 h ago, TOO LONG AGO to be relied on)"),
+    ],
+)
+def test_the_status_says_how_far_the_copy_is_behind_and_how_old_that_is(
+    healthy: bool, age: float, expected: str
+) -> None:
+    seen = ReplicationState(at=sample_reports.at(0), healthy=healthy, lag_seconds=0.04, sentence="db is 40 ms behind")
+    text = words(shown(status_table([state(replication=seen)], sample_reports.at(age))))
+    assert expected in text
+
+
+def test_an_unmeasured_replication_is_not_called_well() -> None:
+    text = words(shown(status_table([state()])))
+    assert "replication: not measured yet. See: seawall schedules" in text
+
+
+def test_the_status_tells_of_a_running_rehearsal_and_of_the_last_drills() -> None:
+    rehearsal = Lease(
+        application="shop",
+        epoch=8,
+        holder="drill/shop/2026-11-22T15-00Z",
+        operation=Operation.DRILL,
+        active_site="primary",
+        since=sample_reports.at(0),
+    )
+    failed = DrillSummary(
+        workflow_id="drill/shop/2026-08-22T14-05Z", ended=sample_reports.at(0), end_state="COMPENSATED"
+    )
+    passed = DrillSummary(
+        workflow_id="drill/shop/2026-07-22T14-05Z",
+        live=True,
+        ended=sample_reports.at(0),
+        end_state="RECOVERED",
+        rta_seconds=4.3,
+    )
+    found = state(rehearsal=rehearsal, last_drill=failed, last_live_drill=passed)
+    text = words(shown(status_table([found]), 120))
+    assert "rehearsal running since 2026-11-22 14:05: drill/shop/2026-11-22T15-00Z" in text
+    assert "last isolated drill: 2026-11-22 14:05 UTC, DID NOT PASS (compensated, drill/shop/2026-08-22T14-05Z)" in text
+    assert "RTA not measured" in text
+    assert "last live drill: 2026-11-22 14:05 UTC, passed, recovery took 4.30 s" in text
+
+
+def long_view(state: RunState = RunState.RUNNING, done: int = 20) -> ProgressView:
+    rows = tuple(
+        record.model_copy(
+            update={"id": f"step-{n}", "words": f"step {n:02d}"}
+            | ({} if n < done else {"state": StepState.PENDING, "started": None, "ended": None})
+        )
+        for n, record in enumerate((sample_homeward.drill().steps * 3)[:30])
+    )
+    return sample_views.view(state, rows, 30)
+
+
+def test_a_long_list_is_folded_round_the_work_and_whole_when_the_run_has_ended() -> None:
+    text = shown(render(long_view(), 80))
+    assert "17 finished steps" in text
+    assert "5 more steps to come" in text
+    assert [f"step {n:02d}" in text for n in (0, 16, 17, 19, 20, 24, 25, 29)] == [0, 0, 1, 1, 1, 1, 0, 0]
+    whole = shown(render(long_view(RunState.RECOVERED, 30), 80))
+    assert all(f"step {n:02d}" in whole for n in range(30))
+    assert "finished steps" not in whole
+
+
+def test_what_failed_or_is_parked_is_never_folded_away() -> None:
+    failed = long_view()
+    rows = [
+        record.model_copy(update={"state": StepState.UNKNOWN}) if n in (1, 28) else record
+        for n, record in enumerate(failed.steps)
+    ]
+    text = shown(render(failed.model_copy(update={"steps": tuple(rows)}), 80))
+    assert "step 01" in text
+    assert "step 28" in text
+
+
+def test_a_drill_says_that_it_is_a_rehearsal() -> None:
+    text = words(shown(render(sample_homeward.drill_view(), 80)))
+    assert "Rehearsal on clones in a bubble at recovery: production is not touched." in text
+    assert "RTO" not in text
+    assert "~ front: flip dns (simulated)" in words(shown(render(sample_homeward.view(sample_homeward.drill()), 80)))
+
+
+def test_a_wait_for_the_agreed_time_says_until_when_and_how_to_end_it() -> None:
+    text = shown(render(sample_homeward.window_view(), 80))
+    assert "waiting for agreed time" in text
+    assert "waits until 2026-11-22 16:05 UTC, then goes on by itself." in words(text)
+    assert "\nseawall abort failback/shop/2026-11-22T14-05Z --as NAME" in text
+
+
+def test_short_words_leave_the_marks_in_place() -> None:
+    text = shown(render(sample_homeward.view(sample_homeward.live_drill()), 60), 60)
+    assert "\n✓ move to recovery" in text
+    assert "── point of no return ──" in text
 
 
 def test_the_doctor_gives_a_command_for_what_is_missing() -> None:

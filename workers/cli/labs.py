@@ -1,12 +1,12 @@
 """`seawall lab`: two real sites on this machine, to try everything on."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from workers.settings import LAB_FOLDER
-from workflows.model.runbook import Tier
 
 if TYPE_CHECKING:
     from infra.lab.info import LabInfo
@@ -15,8 +15,18 @@ app = typer.Typer(
     help="Two real sites on this machine: start, look, break, repair, end.", no_args_is_help=True, rich_markup_mode=None
 )
 
+
+class TierName(StrEnum):
+    """The runbook's tiers; the model's own enumeration would load its libraries for every `--help`."""
+
+    HOT = "hot"
+    WARM = "warm"
+    COLD = "cold"
+
+
 FolderOption = Annotated[Path, typer.Option("--folder", help="Where the lab lives.")]
 JsonFlag = Annotated[bool, typer.Option("--json", help="For programs: JSON on standard output.")]
+TierOption = Annotated[TierName, typer.Option(help="How much of the recovery site runs before the disaster.")]
 PortOption = Annotated[int | None, typer.Option(help="A port of your choice; a free one otherwise.")]
 
 
@@ -24,7 +34,7 @@ PortOption = Annotated[int | None, typer.Option(help="A port of your choice; a f
 def up(
     folder: FolderOption = LAB_FOLDER,
     asynchronous: Annotated[bool, typer.Option("--async", help="Replicate without waiting for the standby.")] = False,
-    tier: Annotated[Tier, typer.Option(help="How much of the recovery site runs before the disaster.")] = Tier.HOT,
+    tier: TierOption = TierName.HOT,
     detach: Annotated[bool, typer.Option("--detach", help="Return when it runs.")] = False,
     temporal_port: Annotated[int | None, typer.Option(help="Where Temporal listens; any free port otherwise.")] = None,
     ui_port: Annotated[int | None, typer.Option(help="Where its Web UI listens.")] = None,
@@ -34,10 +44,11 @@ def up(
     from infra.lab import lab
     from infra.lab.layout import WantedPorts
     from workers.cli.session import console, print_json
+    from workflows.model.runbook import Tier
 
     screen = console(to_stderr=json_output)
     wanted = WantedPorts(temporal_port, ui_port)
-    info = lab.up(folder, synchronous=not asynchronous, tier=tier, wanted=wanted, say=screen.print)
+    info = lab.up(folder, synchronous=not asynchronous, tier=Tier(tier), wanted=wanted, say=screen.print)
     if json_output:
         print_json(info)
     else:

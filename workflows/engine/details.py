@@ -1,4 +1,4 @@
-"""What the Web UI shows of a run: one HTML block for `workflow.set_current_details`, and one sentence.
+"""What the Web UI shows of a run: one HTML block for `workflow.set_current_details`.
 
 The panel is about 550 by 400 pixels and takes presentational attributes only (no style, no script). All of it stands in
 one `<div>` whose end tag is followed by a newline, with no blank line inside: only then does the Web UI leave it alone.
@@ -10,12 +10,26 @@ takes all padding from cells: narrow empty cells and rows keep things apart.
 import json
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from html import escape
 
 from workflows.model.base import in_words
 from workflows.model.messages import GateView, ParkedStep, ProgressView, RunState, StepRecord, StepState
 from workflows.model.plan import Phase
+
+from .sentences import (
+    clock,
+    headline,
+    is_isolated,
+    is_simulated,
+    names,
+    notice,
+    promised_seconds,
+    state_label,
+    title,
+)
+
+__all__ = ["MOST_BYTES", "action_words", "details_html", "headline", "update_json"]
 
 MOST_BYTES = 20_000
 _FINISHED = (StepState.DONE, StepState.SKIPPED, StepState.UNDONE)
@@ -36,6 +50,7 @@ _MARKS = {
     StepState.UNDONE: ("↩️", "undone", "#fdf0cf"),
     StepState.UNDO_FAILED: ("❌", "undo failed", "#fbdcd9"),
 }
+_SIMULATED = ("🎭", "simulated", "#f3f4f6")
 _ACTIONS = {
     "retry": "look again, then try again",
     "skip": "leave this step out and go on",
@@ -43,46 +58,6 @@ _ACTIONS = {
     "abort": "undo everything and end",
     "accept_split_brain_risk": "go on without proof that the old site has stopped: two writers may corrupt the data",
 }
-_ENDINGS = {
-    RunState.RECOVERED: "has recovered",
-    RunState.RECOVERED_DEGRADED: "has recovered, degraded",
-    RunState.COMPENSATED: "did not go through, and all that was begun is undone",
-    RunState.REFUSED: "was refused, and nothing was changed",
-}
-
-
-def headline(view: ProgressView) -> str:
-    """One sentence: what is happening, or what is awaited from whom.
-
-    For a run that has ended, the reason in `view.headline` is added to it.
-    """
-    run = title(view)
-    if view.state.ended:
-        return _with_reason(f"{run} {_ENDINGS[view.state]}.", view.headline)
-    if view.parked:
-        return _parked_sentence(run, view.parked)
-    if view.state is RunState.COMPENSATING:
-        return _with_reason(f"{run} is undoing what it began.", view.headline)
-    if view.gate:
-        return _gate_sentence(run, view.gate)
-    if view.state is RunState.PAUSED:
-        return f"{run} is paused: no new step begins until somebody sends `resume`."
-    running = [step for step in view.steps if step.state in (StepState.RUNNING, StepState.UNKNOWN)]
-    if len(running) == 1:
-        again = f" (attempt {running[0].attempts})" if running[0].attempts > 1 else ""
-        return f"{run}: {running[0].words}{again}."
-    if running:
-        return f"{run}: {len(running)} steps are running, first of them {running[0].words}."
-    return f"{run} is looking at both sites and making its plan." if not view.steps else f"{run} is going on."
-
-
-def title(view: ProgressView) -> str:
-    """`Failover of shop to recovery`."""
-    name = view.operation.value.capitalize()
-    planned = view.mode.value == "planned" and name == "Failover"
-    return f"{'Planned failover' if planned else name} of {view.application}" + (
-        f" to {view.target}" if view.target else ""
-    )
 
 
 def update_json(name: str, view: ProgressView, parked: ParkedStep | None = None) -> str:
@@ -106,13 +81,6 @@ def action_words(action: str) -> str:
     return _ACTIONS.get(action, action.replace("_", " "))
 
 
-def clock(moment: datetime | None) -> str:
-    """`14:05:09` in UTC."""
-    if moment is None:
-        return "-"
-    return f"{(moment if moment.tzinfo is None else moment.astimezone(UTC)):%H:%M:%S}"
-
-
 def details_html(view: ProgressView) -> str:
     """The panel; always under 20 KB, however many steps there are and whatever their texts hold."""
     for most_steps, most_text in ((80, 160), (80, 60), (60, 30), (30, 0), (10, 0)):
@@ -130,7 +98,7 @@ def _block(content: str) -> str:
 def _panel(view: ProgressView, most_steps: int, most_text: int) -> str:
     # The reason of a parked step stands in its own banner.
     head = f"{title(view)} is parked and waits for people." if view.parked else headline(view)
-    parts = [f"<h4>{_safe(head, 400)}</h4>", _progress(view)]
+    parts = [f"<h4>{_safe(head, 400)}</h4>", _progress(view), _notice(view)]
     if view.gate:
         parts.append(_gate(view, view.gate, max(most_text, 60)))
     parts += [_parked(view, one, max(most_text, 60)) for one in view.parked[:_MOST_PARKED]]
@@ -143,31 +111,39 @@ def _panel(view: ProgressView, most_steps: int, most_text: int) -> str:
     return _block("".join(parts))
 
 
+def _notice(view: ProgressView) -> str:
+    told = notice(view)
+    return f"\n{_banner(_safe(told, 300), '#dbe8fb')}" if told else ""
+
+
 def _progress(view: ProgressView) -> str:
     done = sum(step.state in _FINISHED for step in view.steps)
     bar = f'<progress value="{done}" max="{len(view.steps)}"></progress> ' if view.steps else ""
-    count = f"{done} of {len(view.steps)} steps, " if view.steps else ""
+    shown = sum(is_simulated(step) for step in view.steps)
+    simulated = f" ({shown} only simulated)" if shown else ""
+    count = f"{done} of {len(view.steps)} steps{simulated}, " if view.steps else ""
     epoch = f", epoch {view.epoch}" if view.epoch is not None else ""
     news = "" if view.state.ended else " Press R for news."
-    return f"<p>{bar}<b>{_safe(view.state.value)}</b>{epoch}. {count}{_time(view)}.{news}</p>"
+    return f"<p>{bar}<b>{_safe(state_label(view))}</b>{epoch}. {count}{_time(view)}.{news}</p>"
 
 
 def _time(view: ProgressView) -> str:
     """How long an ended run took. Of an open one only moments, since the panel stands still while people think."""
+    rto = promised_seconds(view)
     if view.state.ended:
-        promised = f" of {in_words(view.rto_seconds)} promised (RTO)" if view.rto_seconds else ""
+        promised = f" of {in_words(rto)} promised (RTO)" if rto else ""
         return f"{in_words(max((view.now - view.declared).total_seconds(), 0.0))}{promised}"
     since = f"declared at {clock(view.declared)}"
-    if view.rto_seconds:
-        since += f", promised (RTO) by {clock(view.declared + timedelta(seconds=view.rto_seconds))}"
+    if rto:
+        since += f", promised (RTO) by {clock(view.declared + timedelta(seconds=rto))}"
     return f"{since}, as of {clock(view.now)} UTC"
 
 
 def _gate(view: ProgressView, gate: GateView, most: int) -> str:
     rows = "".join(_row(f"<b>{_safe(name, 60)}</b>", _safe(fact, most)) for name, fact in gate.facts[:12])
-    who = f"{_names(gate.approvers)}; {len(gate.approved_by)} of {gate.required} so far"
+    who = f"{names(gate.approvers)}; {len(gate.approved_by)} of {gate.required} so far"
     if gate.approved_by:
-        who += f" ({_names(gate.approved_by)})"
+        who += f" ({names(gate.approved_by)})"
     until = f"{clock(gate.expires)} UTC; unanswered it means: {gate.on_silence}"
     rows += _row("<b>Approvers</b>", _safe(who, 300)) + _row("<b>Until</b>", _safe(until, 100))
     return "".join(
@@ -239,7 +215,8 @@ def _table(steps: Iterable[StepRecord], most_text: int) -> str:
 
 
 def _step(step: StepRecord, most_text: int) -> str:
-    mark, word, colour = _MARKS[step.state]
+    acted = step.state is not StepState.DONE or not is_simulated(step)
+    mark, word, colour = _MARKS[step.state] if acted else _SIMULATED
     label = f"\u00a0{mark} {word}"
     pivot = "🔒 <b>point of no return</b>: " if step.phase == Phase.PIVOT.value else ""
     said = _safe(": ".join(part for part in (step.code, step.detail) if part), most_text) if most_text else ""
@@ -266,41 +243,21 @@ def _ways_out(view: ProgressView) -> str:
         return "<p>The report is the result of this run: see the tab Timeline.</p>"
     passed = any(step.phase == Phase.PIVOT.value and step.state is StepState.DONE for step in view.steps)
     undoing = view.state is RunState.COMPENSATING
-    names = ["resume" if view.state is RunState.PAUSED else "pause", *([] if passed else ["abort"])]
-    rows = "".join(_answer(name, view) for name in names)
-    fold = f"<details><summary>{' or '.join(names).capitalize()}</summary><table>{rows}</table></details>"
-    now = " It is passed now: the run only goes forward." if passed else ""
-    return (
-        f"<hr><p><b>Cancel</b> = settle and roll back (before the point of no return).{now} "
-        f"<b>Terminate</b> = stop dead, nothing is undone.</p>{'' if undoing else fold}"
-    )
+    answers = ["resume" if view.state is RunState.PAUSED else "pause", *([] if passed else ["abort"])]
+    rows = "".join(_answer(name, view) for name in answers)
+    fold = f"<details><summary>{' or '.join(answers).capitalize()}</summary><table>{rows}</table></details>"
+    if is_isolated(view):
+        cancel = "close the bubble and end."
+        terminate = "stop dead: the bubble stays until its lease runs out, then it is swept."
+    else:
+        now = " It is passed now: the run only goes forward." if passed else ""
+        cancel = f"settle and roll back (before the point of no return).{now}"
+        terminate = "stop dead, nothing is undone."
+    return f"<hr><p><b>Cancel</b> = {cancel} <b>Terminate</b> = {terminate}</p>{'' if undoing else fold}"
 
 
 def _row(name: str, content: str) -> str:
     return f'<tr><td width="130" height="24">{name}\u00a0</td><td>{content}</td></tr>'
-
-
-def _names(names: tuple[str, ...]) -> str:
-    return " or ".join(names) if len(names) < 4 else f"{', '.join(names[:5])} ({len(names)} people)"
-
-
-def _parked_sentence(run: str, parked: tuple[ParkedStep, ...]) -> str:
-    one = parked[0]
-    more = f" {len(parked) - 1} more steps are parked." if len(parked) > 1 else ""
-    actions = " or ".join(one.actions) or "an answer"
-    return f"{run} is parked at {one.step} and waits for {actions}: {one.reason}{more}"
-
-
-def _gate_sentence(run: str, gate: GateView) -> str:
-    return (
-        f"{run} waits for approval by {_names(gate.approvers)} ({len(gate.approved_by)} of {gate.required} so far) "
-        f"until {clock(gate.expires)} UTC."
-    )
-
-
-def _with_reason(sentence: str, reason: str) -> str:
-    """The sentence and its reason; a headline that holds both already stays as it is."""
-    return reason if reason.startswith(sentence) else f"{sentence} {reason}".strip()
 
 
 def _safe(text: str, most: int = 2000) -> str:

@@ -146,4 +146,5 @@ class Gate:
             approved_by=tuple(self._approvers),
             expires=self.expires,
             on_silence=self.rule.on_silence.value,
+            loss=self.loss_to_accept or "",
         )

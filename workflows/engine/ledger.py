@@ -131,11 +131,17 @@ class Ledger:
         protects = [step for step in self.plan.steps if step.verb is Verb.PROTECT] if self.plan else []
         if protects and all(self.records[step.id].state is StepState.DONE for step in protects):
             return True
-        moved = self.plan is not None and any(
-            step.verb is Verb.PROMOTE and step.phase is Phase.PIVOT and self.records[step.id].started is not None
-            for step in self.plan.steps
-        )
+        moved = self.plan is not None and any(self._takes_protection(step) for step in self.plan.steps)
         return False if moved else None
+
+    def _takes_protection(self, step: Step) -> bool:
+        """Whether the replica is, or may be, none any more by this step. A promote that was definitely refused changed
+        nothing; a rebuild has perhaps overwritten half of it, however it ended."""
+        record = self.records[step.id]
+        if step.verb is Verb.REBUILD_REPLICA:
+            return record.started is not None
+        may_stand = record.state in (StepState.RUNNING, StepState.DONE, StepState.UNKNOWN) or step.id in self.left
+        return step.verb is Verb.PROMOTE and step.phase is Phase.PIVOT and may_stand
 
     def point(self, component: str) -> RecoveryPoint | None:
         """The recovery point that was chosen for a component."""
@@ -154,9 +160,15 @@ class Ledger:
     def standing(self) -> tuple[str, ...]:
         """The effects of this run that stand now, in words."""
         plan = self.plan
-        if plan is None:
+        if plan is None or self._bubble_is_gone():
             return ()
         return tuple(self._standing_words(plan.steps))
+
+    def _bubble_is_gone(self) -> bool:
+        """Whether all that a drill did went away with its bubble."""
+        states = {record.kind: record.state for record in self.records.values()}
+        undone = states.get(Verb.OPEN_BUBBLE) is StepState.UNDONE
+        return self.bubble is not None and (undone or states.get(Verb.CLOSE_BUBBLE) is StepState.DONE)
 
     def _standing_words(self, steps: Iterable[Step]) -> Iterable[str]:
         for step in steps:

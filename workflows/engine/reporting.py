@@ -132,11 +132,24 @@ def loss_of(ledger: Ledger) -> Loss:
 def _objectives(ledger: Ledger, times: Times, loss: Loss) -> tuple[Objective, ...]:
     if ledger.loaded is None or ledger.state is RunState.REFUSED:
         return ()
+    if ledger.operation is Operation.REPROTECT:
+        return ()
     promised = ledger.loaded.runbook.objectives
+    agreed = ledger.operation in (Operation.SWITCHOVER, Operation.FAILBACK)
     return (
-        _objective("RTO", promised.rto, times.from_declared),
+        _objective("RTO", promised.rto, interruption(ledger) if agreed else times.from_declared),
         _objective("RPO", promised.rpo, loss.seconds),
     )
+
+
+def interruption(ledger: Ledger) -> float | None:
+    """Seconds from the first step that users may notice to the check through the public name: what a planned move costs
+    them. The wait for people and for the agreed time is none of it."""
+    noticed = [
+        record.started for record in ledger.records.values() if record.phase == Phase.COMMIT.value and record.started
+    ]
+    verified = ledger.clock.verified
+    return (verified - min(noticed)).total_seconds() if verified and noticed else None
 
 
 def _objective(name: str, promised: timedelta, measured: float | None) -> Objective:

@@ -1,7 +1,9 @@
 """The scorecard of a drill, from what happened. Pure; unmeasured stays null."""
 
+from workflows.model.failure import Code
 from workflows.model.messages import DrillSummary, StepRecord, StepState
 from workflows.model.observed import Finding
+from workflows.model.plan import Mode
 from workflows.model.report import Scorecard
 from workflows.model.verbs import Verb
 
@@ -16,7 +18,7 @@ def scorecard(ledger: Ledger, rta_seconds: float | None) -> Scorecard:
     last = ledger.last_drill
     before = last.rta_seconds if last else None
     return Scorecard(
-        kind="isolated" if ledger.bubble else "live",
+        kind="live" if ledger.mode is Mode.PLANNED else "isolated",
         real=len(real),
         simulated=len(shown),
         skipped=total - len(real) - len(shown),
@@ -35,7 +37,7 @@ def summary(ledger: Ledger, rta_seconds: float | None, rpa_seconds: float | None
         return None
     return DrillSummary(
         workflow_id=ledger.workflow_id,
-        live=ledger.bubble is None,
+        live=ledger.mode is Mode.PLANNED,
         ended=ledger.clock.ended,
         end_state=ledger.state.value,
         rta_seconds=rta_seconds,
@@ -82,13 +84,16 @@ def _leftovers(ledger: Ledger) -> int | None:
 
 def _findings(ledger: Ledger) -> list[Finding]:
     broken = ledger.in_state(StepState.FAILED, StepState.UNKNOWN, StepState.UNDO_FAILED)
-    return [*ledger.findings, *map(_broken, broken)]
+    found = [_broken(record, f"{record.words}: {record.detail}") for record in broken if record.code != Code.CANCELLED]
+    # What failed and was undone tells of its undo; why it failed stands in the reason of the drill's end.
+    undone = [record for record in ledger.in_state(StepState.UNDONE) if record.code]
+    return [*ledger.findings, *found, *(_broken(record, ledger.end_reason) for record in undone)]
 
 
-def _broken(record: StepRecord) -> Finding:
+def _broken(record: StepRecord, sentence: str) -> Finding:
     return Finding(
         code=record.code or "FAILED",
-        sentence=f"{record.words}: {record.detail}",
+        sentence=sentence,
         next_step="A recovery would have failed here: mend it, and drill again.",
         blocking=True,
     )

@@ -493,6 +493,8 @@ class GateView(Message):
     approved_by: tuple[str, ...] = ()
     expires: datetime
     on_silence: str
+    loss: str = ""
+    """The loss beyond the RPO that somebody must still accept by `accept_data_loss`, in words."""
 
 
 class ParkedStep(Message):

@@ -6,7 +6,7 @@ from workflows.model.plan import Mode, Operation, Plan
 from workflows.model.verbs import Verb
 
 from .graph import in_order
-from .moving import NEEDED, moving_steps, restores
+from .moving import NEEDED, insist_on_restore, moving_steps
 from .steps import GATE, can, data_components, insist_on, make_gate
 
 
@@ -17,7 +17,8 @@ def plan_failover(request: PlanRequest) -> Plan:
         PermanentError: UNSUPPORTED when a provider lacks a verb that the plan needs.
     """
     insist_on(request, NEEDED)
-    _insist_on_restore(request)
+    insist_on_restore(request)
+    _insist_on_the_latest(request)
     _insist_on_a_polite_fence(request)
     known = [f"{name}.{Verb.CHOOSE_RECOVERY_POINT}" for name in data_components(request)]
     gate = make_gate(request, f"people decide: fail over to {request.target}", known)
@@ -31,15 +32,7 @@ def plan_failover(request: PlanRequest) -> Plan:
     )
 
 
-def _insist_on_restore(request: PlanRequest) -> None:
-    for name in data_components(request):
-        component = request.runbook.components[name]
-        if restores(request, component) and not can(request, name, Verb.RESTORE):
-            raise PermanentError(
-                Code.UNSUPPORTED,
-                f"The component {name} of kind {component.kind} cannot be restored from a recovery point.",
-                "Choose the latest point of a continuous replication, or another kind.",
-            )
+def _insist_on_the_latest(request: PlanRequest) -> None:
     if request.mode is Mode.PLANNED and request.choice != "latest":
         raise PermanentError(
             Code.UNSUPPORTED,

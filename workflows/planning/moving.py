@@ -16,6 +16,7 @@ Three lines cross the graph:
 
 from collections.abc import Mapping, Sequence
 
+from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import PlanRequest
 from workflows.model.plan import Mode, Phase, Step
 from workflows.model.runbook import Component, Role, Tier
@@ -55,6 +56,22 @@ def moving_steps(request: PlanRequest, cutover: str) -> list[Step]:
 def restores(request: PlanRequest, component: Component) -> bool:
     """Whether the data comes back from a copy, and not by promoting a running replica."""
     return not streams(component) or request.choice != "latest"
+
+
+def insist_on_restore(request: PlanRequest) -> None:
+    """What comes back from a copy must be able to.
+
+    Raises:
+        PermanentError: UNSUPPORTED, naming the component.
+    """
+    for name in data_components(request):
+        component = request.runbook.components[name]
+        if restores(request, component) and not can(request, name, Verb.RESTORE):
+            raise PermanentError(
+                Code.UNSUPPORTED,
+                f"The component {name} of kind {component.kind} cannot be restored from a recovery point.",
+                "Choose the latest point of a continuous replication, or another kind.",
+            )
 
 
 def quiet_source(request: PlanRequest) -> list[str]:

@@ -12,20 +12,31 @@ from workflows.model.verbs import Verb
 
 from .steps import can, make_step, streams
 
+PULL_LOG = "pull_log"
+"""The step that brings the log beside the copies of a component that streams too: between two of them any moment can
+then be restored."""
+
 
 def copying_steps(request: PlanRequest, name: str, points: Sequence[RecoveryPoint], now: datetime) -> list[Step]:
     """The steps of one data component, one after the other."""
     component, target = request.runbook.components[name], request.target
-    verbs = []
+    verbs: list[tuple[Verb, str, str]] = []
     if streams(component) and can(request, name, Verb.MEASURE_LAG):
-        verbs.append((Verb.MEASURE_LAG, f"{name}: {target} really follows"))
+        verbs.append((Verb.MEASURE_LAG, "", f"{name}: {target} really follows"))
     if snapshot_due(component, points, now) and can(request, name, Verb.SNAPSHOT):
-        verbs.append((Verb.SNAPSHOT, f"{name}: a restorable copy at {target}"))
+        verbs.append((Verb.SNAPSHOT, "", f"{name}: a restorable copy at {target}"))
     if component.replication and component.replication.mode is not ReplicationMode.CONTINUOUS:
-        verbs.append((Verb.SYNC_DELTA, f"{name}: bring what is new to {target}"))
+        verbs.append((Verb.SYNC_DELTA, "", f"{name}: bring what is new to {target}"))
+    elif component.replication and component.replication.snapshots:
+        verbs.append((Verb.SYNC_DELTA, PULL_LOG, f"{name}: the log of the copies at {target}"))
     if component.replication and component.replication.snapshots and can(request, name, Verb.PRUNE):
-        verbs.append((Verb.PRUNE, f"{name}: remove old copies at {target}"))
-    return [make_step(name, verb, target, words) for verb, words in verbs]
+        verbs.append((Verb.PRUNE, "", f"{name}: remove old copies at {target}"))
+    return [make_step(name, verb, target, words, name=step) for verb, step, words in verbs]
+
+
+def choice_of(step: Step) -> str:
+    """What a step asks for by `StepRequest.choice`: `archive` where only the log beside the copies is meant."""
+    return "archive" if step.id.endswith(f".{PULL_LOG}") else "latest"
 
 
 def snapshot_due(component: Component, points: Sequence[RecoveryPoint], now: datetime) -> bool:

@@ -30,6 +30,7 @@ def plan_switchover(request: PlanRequest) -> Plan:
         PermanentError: UNSUPPORTED when a provider lacks a verb that the plan needs.
     """
     insist_on(request, NEEDED)
+    moving.insist_on_restore(request)
     preflight = _preflight(request)
     known = [*(step.id for step in preflight), *(f"{n}.{Verb.CHOOSE_RECOVERY_POINT}" for n in data_components(request))]
     gate = make_gate(request, f"people decide: move to {request.target}", known)

@@ -16,7 +16,7 @@ from workflows.model.messages import StepRequest, StepResult
 from workflows.model.observed import FenceProof, Reach
 from workflows.model.plan import Mode
 
-from . import epoch, fence_file, observe, server, sql
+from . import epoch, fence_file, observe, server, sql, streaming
 from .fence_file import FenceFile
 from .probe import probe_write
 from .settings import PostgresSite
@@ -35,6 +35,8 @@ async def fence(provider: "PostgresProvider", request: StepRequest) -> StepResul
     """Stop the server at `target.site` and keep it from coming back as a primary."""
     name = request.target.site
     site = provider.local(name)
+    if request.mode is Mode.PLANNED:
+        streaming.insist(request)
     stands = fence_file.read(site.data_dir)
     if stands and stands.epoch > request.ref.epoch:
         raise epoch.stale(name, stands.epoch, request.ref.epoch)
@@ -94,7 +96,7 @@ async def _role(provider: "PostgresProvider", request: StepRequest) -> tuple[str
         facts = await server.control(site)
     provider.same_system(request, {"system_identifier": facts.get("Database system identifier")})
     state = facts.get("Database cluster state", "unknown")
-    if fence_file.signal_stands(site.data_dir) or state not in (server.SHUT_DOWN, server.IN_PRODUCTION):
+    if fence_file.signal_stands(site.data_dir) or state not in server.OF_A_PRIMARY:
         return f"standby, {state}", None
     return "primary", None
 

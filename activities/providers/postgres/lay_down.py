@@ -20,7 +20,7 @@ from workflows.model.failure import Code, OutcomeUnknownError, PermanentError
 from workflows.model.messages import StepRequest
 from workflows.model.observed import RecoveryPoint
 
-from . import catalogue, fence_file, programs, wal_archive
+from . import catalogue, fence_file, lsn, programs, wal_archive
 from .catalogue import Store, StoredPoint
 from .settings import PostgresSite
 from .wal_archive import Chapter
@@ -241,11 +241,14 @@ def has_target(folder: Path) -> bool:
 
 
 def _unfinished(folder: Path, stored: StoredPoint, archive: Chapter) -> None:
-    """The last, unfinished segment goes under its real name where PostgreSQL looks after the archive."""
-    for paths in archive.segments(stored.segment_size).values():
+    """The last, unfinished segment goes under its real name where PostgreSQL looks after the archive. From the end of
+    the copy on it replaces the copy's own: that one holds only what came by while the copy was taken."""
+    end = lsn.parse(stored.end) // stored.segment_size
+    for number, paths in archive.segments(stored.segment_size).items():
         for path in paths:
             real = folder / "pg_wal" / path.name.removesuffix(".partial")
-            if path.name != real.name and not path.with_name(real.name).exists() and not real.exists():
+            finished = path.name == real.name or path.with_name(real.name).exists()
+            if not finished and (number >= end or not real.exists()):
                 shutil.copyfile(path, real)
                 real.chmod(0o600)
 

@@ -11,7 +11,6 @@ from .walscan import Beyond
 if TYPE_CHECKING:
     from .provider import PostgresProvider
 
-_PRIMARY_STATES = (server.SHUT_DOWN, server.IN_PRODUCTION, "shutting down", "in crash recovery")
 CLEAN = (server.SHUT_DOWN, "shut down in recovery")
 
 
@@ -46,7 +45,7 @@ async def look(provider: "PostgresProvider", site: PostgresSite, serving: Servin
         raise guard.mismatch("The two servers have no timeline in common.")
     segment = int(facts["Bytes per WAL segment"])
     if fork.position is None:
-        if state in _PRIMARY_STATES and not (Path(site.data_dir) / "backup_label").exists():
+        if state in server.OF_A_PRIMARY and not (Path(site.data_dir) / "backup_label").exists():
             raise guard.mismatch("The data at the old site were a primary's on the very timeline that serves now.")
         return Parting(state, timeline, None, fork.timeline, Beyond(0, 0), segment, False)
     if fork.timeline == serving.timeline and timeline != fork.timeline:

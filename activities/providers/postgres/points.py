@@ -14,7 +14,7 @@ from workflows.model.messages import StepRequest, StepResult
 from workflows.model.observed import Lag, RecoveryPoint
 from workflows.model.runbook import Snapshots
 
-from . import catalogue, ledger, lsn, programs, streaming, wal_archive
+from . import catalogue, ledger, leftovers, lsn, programs, streaming, wal_archive
 from .catalogue import Store, StoredPoint
 from .snapshot import as_point
 
@@ -96,7 +96,8 @@ async def list_points(provider: "PostgresProvider", request: StepRequest) -> Ste
 
 
 async def prune(provider: "PostgresProvider", request: StepRequest) -> StepResult:
-    """Remove the copies that the retention no longer wants, and the log that no copy needs."""
+    """Remove the copies that the retention no longer wants, the log that no copy needs, and what was set aside for as
+    long as copies are kept."""
     replication = request.target.component.replication
     rule = replication.snapshots if replication else None
     if rule is None:
@@ -111,6 +112,7 @@ async def prune(provider: "PostgresProvider", request: StepRequest) -> StepResul
     for point in going:
         provider.context.heartbeat(f"removing {point.name}")
         freed += await programs.in_thread(_remove, store, request, point, provider.context.still_mine)
+    freed += await programs.in_thread(leftovers.sweep, site, request, provider.context.still_mine)
     kept = [point for point in everything if point not in going]
     with store.ours(request.ref):
         segments, bytes_of_log = _prune_log(store, kept, provider.context.still_mine)

@@ -13,7 +13,7 @@ import psycopg
 from workflows.model.failure import Code, OutcomeUnknownError, PermanentError
 from workflows.model.messages import StepRequest, StepResult
 
-from . import epoch, lsn, sql
+from . import epoch, lsn, restore, sql
 from .epoch import Standing
 
 if TYPE_CHECKING:
@@ -81,8 +81,9 @@ def _may_promote(
     was = request.before.facts.get("role") if request.before else None
     if not state["standby"]:
         by_us = stands is not None and (stands.epoch, stands.run) == (ours, request.ref.key)
-        # Between the promotion and its epoch row an attempt can die: then only `before` tells that it was ours.
-        unfinished = was == "standby" and (stands is None or stands.epoch < ours)
+        # Between the promotion and its epoch row an attempt can die: then only `before` tells that it was ours, or
+        # that there was nothing before we restored it.
+        unfinished = (was == "standby" or _restored(provider, request)) and (stands is None or stands.epoch < ours)
         if not by_us and not unfinished:
             raise PermanentError(
                 Code.PRECONDITION_CHANGED,
@@ -102,6 +103,18 @@ def _may_promote(
             f"The data at {name} ends at {state['lsn']}, before {request.position}, where it must have come to.",
             "Catch up first; promoting now would lose what lies between.",
         )
+
+
+def _restored(provider: "PostgresProvider", request: StepRequest) -> bool:
+    """Whether this run has laid down what runs there."""
+    name = request.target.site
+    if provider.context.here != name or provider.context.bubble:
+        return False
+    site = provider.local(name)
+    record = restore.standing(site)
+    if record is None or not record.belongs_to(request.ref):
+        return False
+    return restore.Places(site, request.ref.epoch).swapped(request.ref)
 
 
 async def _call(request: StepRequest, connection: sql.Connection) -> None:

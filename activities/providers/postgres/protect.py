@@ -5,6 +5,7 @@ before this verb fails.
 """
 
 import asyncio
+import contextlib
 import re
 import time
 from collections import deque
@@ -14,10 +15,10 @@ import psycopg
 from psycopg import sql as compose
 
 from workflows.model.base import in_words
-from workflows.model.failure import Code, OutcomeUnknownError, PermanentError, TemporaryError
+from workflows.model.failure import Code, OutcomeUnknownError, PermanentError, SeawallError, TemporaryError
 from workflows.model.messages import StepRequest, StepResult
 
-from . import guard, lsn, sql
+from . import copies_only, guard, leftovers, lsn, programs, sql, streaming
 from .guard import Serving
 
 if TYPE_CHECKING:
@@ -39,7 +40,21 @@ _SYNCHRONOUS = ("sync", "quorum")
 
 
 async def protect(provider: "PostgresProvider", request: StepRequest) -> StepResult:
-    """Wait for the replica at `target.source`, then make it synchronous where the runbook says so."""
+    """Wait for the replica at `target.source`, then make it synchronous where the runbook says so; afterwards what
+    earlier runs have left at the serving site may go."""
+    if streaming.streams(request):
+        result = await _rely_on_replica(provider, request)
+    else:
+        result = await copies_only.protect(provider, request)
+    if provider.context.here == request.target.target:
+        site = provider.local(request.target.target)
+        # The application is protected, whatever becomes of this.
+        with contextlib.suppress(SeawallError, OSError):
+            await programs.in_thread(leftovers.sweep, site, request, provider.context.still_mine)
+    return result
+
+
+async def _rely_on_replica(provider: "PostgresProvider", request: StepRequest) -> StepResult:
     serving = await guard.serving(provider, request)
     replication = request.target.component.replication
     async with _open(provider, serving.site, "the serving server was asked") as connection:

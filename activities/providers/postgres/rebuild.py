@@ -15,7 +15,7 @@ from workflows.model.base import in_words
 from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import StepRequest, StepResult
 
-from . import copying, diverged, fence_file, follow, guard, isolated, lsn, parting, server, sql
+from . import copies_only, copying, diverged, fence_file, follow, guard, isolated, lsn, parting, server, sql, streaming
 from .guard import Serving
 from .parting import Parting
 from .settings import PostgresSite
@@ -37,7 +37,10 @@ class Way(StrEnum):
 
 
 async def rebuild(provider: "PostgresProvider", request: StepRequest) -> StepResult:
-    """Follow, rewind or copy; afterwards the old server replays the timeline that serves."""
+    """Follow, rewind or copy; afterwards the old server replays the timeline that serves. Without a standby, the old
+    site gets its first copy instead."""
+    if not streaming.streams(request):
+        return await copies_only.rebuild(provider, request)
     site = await guard.old_site(provider, request)
     serving = await guard.serving(provider, request)
     name = request.target.source

@@ -11,6 +11,7 @@ from workflows.model.base import in_words
 from workflows.model.failure import Code, PermanentError, TemporaryError
 from workflows.model.messages import StepRequest, StepResult
 from workflows.model.observed import Lag, RecoveryPoint
+from workflows.model.plan import Mode
 from workflows.model.point_choice import Choice, Way, parse_choice, pick
 
 from . import lsn, points, restore, sql, streaming, wal_archive
@@ -19,6 +20,8 @@ from .catalogue import Store
 if TYPE_CHECKING:
     from .provider import PostgresProvider
 
+ARCHIVE = "archive"
+"""The choice by which a replication asks that only the log beside the copies is brought up to date."""
 _PROGRESS = """
 select pg_is_in_recovery() as standby,
        case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end::text as replayed,
@@ -30,6 +33,9 @@ select pg_is_in_recovery() as standby,
 
 async def choose(provider: "PostgresProvider", request: StepRequest) -> StepResult:
     """The point that `request.choice` means, among all that there are at `target.site`."""
+    if request.mode is Mode.PLANNED and request.before is not None:
+        # Who moves has looked; a replication, which asks the same question in the same mode, has not.
+        streaming.insist(request)
     choice = _understood(request.choice)
     site, here = provider.site(request.target.site), provider.context.here == request.target.site
     found = await asyncio.to_thread(points.copies, provider, request) if here else []
@@ -88,6 +94,8 @@ def _nothing(request: StepRequest, choice: Choice, found: Sequence[RecoveryPoint
 
 async def catch_up(provider: "PostgresProvider", request: StepRequest) -> StepResult:
     """Bring `target.site` up to `request.position`, or to the end of what there is, in the way of its replication."""
+    if request.choice == ARCHIVE:
+        return await _archive(provider, request)
     here = provider.context.here == request.target.site
     record = restore.standing(provider.site(request.target.site)) if here else None
     if record and record.belongs_to(request.ref):
@@ -95,6 +103,13 @@ async def catch_up(provider: "PostgresProvider", request: StepRequest) -> StepRe
     if streaming.streams(request):
         return await _follow(provider, request)
     return await _bring(provider, request, moving=request.position is not None)
+
+
+async def _archive(provider: "PostgresProvider", request: StepRequest) -> StepResult:
+    """Bring the log that follows the copies, where it is kept at all."""
+    if wal_archive.wanted(provider, request):
+        return await wal_archive.pull(provider, request)
+    return StepResult(detail="`archive_wal` is off: no log is kept with the copies.", changed=False)
 
 
 async def _restored(provider: "PostgresProvider", request: StepRequest, record: restore.Record) -> StepResult:

@@ -22,6 +22,8 @@ USER_NAMESPACE = "userns"
 # States of the control file.
 SHUT_DOWN = "shut down"
 IN_PRODUCTION = "in production"
+OF_A_PRIMARY = (SHUT_DOWN, IN_PRODUCTION, "shutting down", "in crash recovery")
+"""A standby's states are others: "shut down in recovery", "in archive recovery"."""
 
 
 def command_as(run_as: str, argv: Sequence[str]) -> list[str]:

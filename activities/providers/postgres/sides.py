@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import StepRequest
 
-from . import sql
+from . import sql, streaming
 
 if TYPE_CHECKING:
     from .provider import PostgresProvider
@@ -25,9 +25,10 @@ async def find(provider: "PostgresProvider", request: StepRequest) -> Sides:
     """Ask both.
 
     Raises:
-        PermanentError: ROLE_MISMATCH when they are not one primary and one replica.
+        PermanentError: ROLE_MISMATCH when they are not one primary and one replica; UNSUPPORTED where none follows.
         TemporaryError: UNREACHABLE.
     """
+    streaming.insist(request)
     names = (request.target.source, request.target.target)
     standby = []
     for name in names:

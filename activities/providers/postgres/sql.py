@@ -163,13 +163,22 @@ async def connect(address: Address) -> Connection:
         PermanentError: CONFIGURATION, when the password cannot be read.
     """
     conninfo = address.conninfo()
+    if made := await _attempt(address, conninfo):
+        return made
+    reason = await _why(address, conninfo)
+    # A server that has just come up was refused first and answers now: only a second refusal is a matter of rights.
+    if reason.refused_us and (made := await _attempt(address, conninfo)):
+        return made
+    raise reason
+
+
+async def _attempt(address: Address, conninfo: str) -> Connection | None:
+    """A session; None where there is none. The driver's own words are dropped: they may quote the connection string."""
     try:
         async with asyncio.timeout(address.timeout):
             return await psycopg.AsyncConnection.connect(conninfo, autocommit=True, row_factory=dict_row)
     except (TimeoutError, psycopg.Error, OSError):
-        # The driver's own words are dropped: they may quote the connection string.
-        pass
-    raise await _why(address, conninfo)
+        return None
 
 
 @contextlib.asynccontextmanager

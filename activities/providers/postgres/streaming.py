@@ -20,6 +20,24 @@ def streams(request: StepRequest) -> bool:
     return replication is None or replication.mode is ReplicationMode.CONTINUOUS
 
 
+def insist(request: StepRequest) -> None:
+    """Refuse what only a standby that follows can do.
+
+    Raises:
+        PermanentError: UNSUPPORTED. A server sends the last of its log, up to its own shutdown, to who is connected
+            while it stops; after that only its disk has it.
+    """
+    replication = request.target.component.replication
+    if replication is not None and not streams(request):
+        raise PermanentError(
+            Code.UNSUPPORTED,
+            f"{request.target.name} is copied in mode {replication.mode}, and a planned move without loss wants a "
+            "standby that follows.",
+            "Stop its writers, bring the rest over (seawall replicate), and fail over unplanned; or set mode "
+            "`continuous` first.",
+        )
+
+
 async def read(provider: "PostgresProvider", request: StepRequest) -> tuple[RecoveryPoint, dict[str, Any]]:
     """The point, and what the standby told.
 
