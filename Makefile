@@ -16,7 +16,7 @@ test: $(STAMP) browser rsync ## Lint, types, import rules and all tests
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-cache
-	$(PY) -m pytest $(PYTEST_ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 bench: $(STAMP) ## Measure the orchestrator against the same calls made directly: make bench [BENCH_ARGS="--runs 10"]
 	$(PY) -m tests.bench $(BENCH_ARGS)

@@ -7,6 +7,7 @@ from workflows.engine import policies
 from workflows.engine.attributes import APPLICATION, OPERATION, STATE
 from workflows.model.failure import Code
 from workflows.model.messages import (
+    CONTROL_QUEUE,
     ApplicationState,
     LoadedRunbook,
     LoadRunbookRequest,
@@ -28,14 +29,19 @@ class Posture:
                 type=Code.INVALID_INPUT,
                 non_retryable=True,
             )
-        loaded: LoadedRunbook = await workflow.execute_local_activity(
+        loaded: LoadedRunbook = await workflow.execute_activity(
             "load_runbook",
             LoadRunbookRequest(name=request.runbook),
+            task_queue=CONTROL_QUEUE,
             result_type=LoadedRunbook,
-            **policies.own_state(),
+            **policies.bookkeeping(),
         )
-        state: ApplicationState = await workflow.execute_local_activity(
-            "application_state", request.runbook, result_type=ApplicationState, **policies.own_state()
+        state: ApplicationState = await workflow.execute_activity(
+            "application_state",
+            request.runbook,
+            task_queue=CONTROL_QUEUE,
+            result_type=ApplicationState,
+            **policies.bookkeeping(),
         )
         findings = posture(loaded.runbook, state, workflow.now())
         ready = not any(finding.blocking for finding in findings)

@@ -179,8 +179,8 @@ class Replicate:
 
     @staticmethod
     async def _own(name: str, request: object, result_type: type[T]) -> T:
-        answer: T = await workflow.execute_local_activity(
-            name, request, result_type=result_type, **policies.own_state()
+        answer: T = await workflow.execute_activity(
+            name, request, task_queue=CONTROL_QUEUE, result_type=result_type, **policies.bookkeeping()
         )
         return answer
 

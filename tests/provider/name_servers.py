@@ -135,6 +135,7 @@ class Relay:
         self.port = free_port()
         self.mute_updates = False
         self._muted = False
+        self._calls: set[asyncio.Task[None]] = set()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Relay"]:
@@ -147,12 +148,17 @@ class Relay:
             transport.close()
             server.close()
             await server.wait_closed()
-            await asyncio.sleep(0.05)
+            for task in self._calls:
+                task.cancel()
+            await asyncio.gather(*self._calls, return_exceptions=True)
 
     def silent(self) -> bool:
         return self._muted and self.mute_updates
 
     async def _tcp(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        call = asyncio.current_task()
+        assert call is not None
+        self._calls.add(call)
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             length = await reader.readexactly(2)
             message = length + await reader.readexactly(int.from_bytes(length, "big"))

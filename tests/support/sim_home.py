@@ -79,8 +79,11 @@ class SimHomeward(SimProvider):
         return await self.effect(Verb.PROTECT, request, rely)
 
     def _insist_on_an_old_site(self, old: Pair, serving: Pair) -> None:
-        """Raises:
-        TemporaryError: UNREACHABLE. PermanentError: ROLE_MISMATCH, when what is to be overwritten is what counts.
+        """What serves, or was promoted last, is never taken for an old site.
+
+        Raises:
+            TemporaryError: UNREACHABLE.
+            PermanentError: ROLE_MISMATCH.
         """
         if old[1] in self.world.dead or old[1] in self.world.powered_off:
             raise TemporaryError(Code.UNREACHABLE, f"Nothing answers at {old[1]}.", delay=0.1)

@@ -12,8 +12,8 @@ from workflows.model.plan import Mode, Phase, Plan, Step
 from workflows.model.verbs import Verb
 from workflows.planning.evidence import highest_epoch, is_settled, judge_failover
 from workflows.planning.failover import plan_failover
-from workflows.planning.steps import GATE, VERIFY
 from workflows.planning.graph import compile_plan, dependants, in_order, undo_order
+from workflows.planning.steps import GATE, VERIFY
 
 NOW = "2026-11-22T14:05:00Z"
 

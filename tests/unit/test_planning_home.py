@@ -88,7 +88,7 @@ def test_a_planned_move_keeps_its_lines(fields: dict[str, Any], window: bool) ->
 @settings(max_examples=20, deadline=None)
 @given(shapes())
 def test_a_failback_is_the_switchover_home(fields: dict[str, Any]) -> None:
-    home = {"source": "recovery", "target": "primary"}
+    home: dict[str, Any] = {"source": "recovery", "target": "primary"}
     there = plan_switchover(asked(fields, Operation.SWITCHOVER, **home))
     back = plan_switchover(asked(fields, Operation.FAILBACK, **home))
     assert back.steps == there.steps

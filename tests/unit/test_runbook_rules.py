@@ -50,7 +50,7 @@ def test_a_right_runbook_breaks_no_rule(plain: dict[str, Any]) -> None:
          ("components", "app", "checks", "primary", 0), "A sql check belongs to a data component"),
         ("components.app.checks.primary", [{"kind": "dns", "name": "a"}],
          ("components", "app", "checks", "primary", 0), "wants its server"),
-        ("components.db.replication", {"mode": "backup"}, ("components", "db", "replication", "mode"), "Tier hot"),
+        ("components.db.replication", {"mode": "backup", "snapshots": {}}, ("components", "db", "replication", "mode"), "Tier hot"),
         ("public.url", "https://[shop/check", ("public", "url"), "not a URL"),
     ],
 )  # fmt: skip
@@ -70,7 +70,7 @@ def test_what_makes_recovery_impossible_or_unsafe_is_refused(
         ("components.app.critical", False, ("components", "front", "needs", 0), "which is not"),
         ("components.app.checks", {}, ("components", "app"), "Nothing proves that app serves at"),
         ("deadline", "1m", ("deadline",), "before the RTO has passed"),
-        ("components.db.replication", {"mode": "interval", "period": "5s"}, ("components", "db", "replication", "mode"),
+        ("components.db.replication", {"mode": "interval", "period": "5s", "snapshots": {}}, ("components", "db", "replication", "mode"),
          "does not go well"),
         ("tier", "cold", ("components", "db", "replication", "mode"), "does not go well"),
         ("approvals.failover.required", 2, ("approvals", "failover", "approvers"), "too few are left"),
@@ -90,7 +90,7 @@ def test_what_is_only_unwise_never_stops_a_recovery(
 
 
 def test_a_copy_less_often_than_the_rpo_is_warned_of(plain: dict[str, Any]) -> None:
-    raw = _with(plain, "components.db.replication", {"mode": "interval", "period": "15m"})
+    raw = _with(plain, "components.db.replication", {"mode": "interval", "period": "15m", "snapshots": {}})
     found = only(judge({**raw, "tier": "warm"}))
     assert found.warning
     assert found.sentence == "A copy every 15m cannot keep an RPO of 5s."

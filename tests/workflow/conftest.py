@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import UnsandboxedWorkflowRunner
 
 from tests.support.bed import Crew, crew
 
@@ -14,3 +15,10 @@ async def workers(temporal: WorkflowEnvironment, tmp_path_factory: pytest.TempPa
     """Control and both sites."""
     async with crew(temporal.client, tmp_path_factory.mktemp("workers")) as made:
         yield made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def swift(workers: Crew) -> None:
+    """Without the sandbox, whose set-up is most of the time of many short runs; other modules stay in it."""
+    await workers.stop("control")
+    await workers.start("control", workflow_runner=UnsandboxedWorkflowRunner())

@@ -15,7 +15,7 @@ from workflows.model.observed import Finding
 from workflows.model.report import Report
 from workflows.model.verbs import Verb
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("swift")]
 
 
 def away(**faults: Fault) -> World:

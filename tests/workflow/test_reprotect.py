@@ -12,7 +12,7 @@ from tests.support.sim import Fault, World
 from workflows.model.messages import Approval, RunState
 from workflows.model.verbs import Verb
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("swift")]
 
 
 def diverged(**faults: Fault) -> World:

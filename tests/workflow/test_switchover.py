@@ -15,7 +15,7 @@ from tests.support.sim import Fault, World
 from workflows.model.messages import RunState
 from workflows.model.verbs import Verb
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("swift")]
 
 
 async def test_there_and_back_twice_loses_nothing_and_stays_protected(client: Client, tmp_path: Path) -> None:
@@ -51,11 +51,12 @@ async def test_an_application_without_a_replica_is_not_moved(client: Client, tmp
 
 async def test_a_switchover_goes_nowhere_where_it_is_already(client: Client, tmp_path: Path) -> None:
     async with bed(client, tmp_path, hot()) as b:
-        for fields, kind, code in (
+        asked: list[tuple[dict[str, Any], str, str]] = [
             ({"to": "primary"}, "Switchover", "ALREADY_ACTIVE"),
             ({"to": "moon"}, "Switchover", "INVALID_INPUT"),
             ({}, "Failback", "ALREADY_ACTIVE"),
-        ):
+        ]
+        for fields, kind, code in asked:
             report = await (await b.launch(kind, **fields)).result()
             assert (report.end_state, report.code) == (RunState.REFUSED, code)
     assert b.world.effects == []

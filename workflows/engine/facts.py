@@ -20,11 +20,16 @@ def approval_facts(ledger: Ledger, runbook: Runbook) -> Facts:
         return tuple(_reprotect_facts(ledger))
     if ledger.operation is Operation.DRILL:
         return tuple(_round_trip_facts(ledger))
-    rto_ends = ledger.clock.declared + runbook.objectives.rto
+    rto = runbook.objectives.rto
+    calm = ledger.operation in (Operation.SWITCHOVER, Operation.FAILBACK)
     rows = [
         *(("Would be lost", line) for line in _expected_loss(ledger, runbook)),
         *_loss_request(ledger, runbook),
-        ("RTO", f"{in_words(runbook.objectives.rto.total_seconds())}, ends at {rto_ends:%H:%M:%S} UTC"),
+        *(
+            []
+            if calm
+            else [("RTO", f"{in_words(rto.total_seconds())}, ends at {ledger.clock.declared + rto:%H:%M:%S} UTC")]
+        ),
         *(("Old site", line) for line in _old_site(ledger)),
         *(("Compared", line) for line in _compared(ledger)),
         *(("Finding", line) for line in _findings(ledger)),

@@ -10,8 +10,8 @@ from workflows.model.report import ApprovalRecord
 from workflows.planning.evidence import judge_failover
 from workflows.planning.switchover import plan_switchover
 
+from .holding import Refused
 from .moving import Moving, refuse
-from .run import Refused
 
 DRILLS = "drill/"
 """Ids of drills begin so. A run whose parent is one was approved there; it is the server that says who a parent is."""

@@ -18,7 +18,8 @@ from workflows.planning.steps import GATE
 from . import policies
 from .facts import approval_facts, loss_beyond_rpo
 from .gate import Gate, code_for
-from .run import RecoveryRun, Refused
+from .holding import Refused
+from .run import RecoveryRun
 
 Planner = Callable[[PlanRequest], Plan]
 

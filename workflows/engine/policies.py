@@ -89,23 +89,3 @@ def bookkeeping() -> ActivityOptions:
         schedule_to_close_timeout=BOOKKEEPING_TIMEOUT,
         retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5)),
     )
-
-
-class LocalOptions(TypedDict, total=False):
-    """The options of an activity that the workflow's own worker runs without a task of its own."""
-
-    start_to_close_timeout: timedelta
-    schedule_to_close_timeout: timedelta
-    local_retry_threshold: timedelta
-    retry_policy: RetryPolicy
-
-
-def own_state() -> LocalOptions:
-    """Reading the runbook, asking for the lease: milliseconds each, and users wait for them. As ordinary activities
-    each would cost two more turns through the server."""
-    return LocalOptions(
-        start_to_close_timeout=timedelta(seconds=5),
-        schedule_to_close_timeout=BOOKKEEPING_TIMEOUT,
-        local_retry_threshold=timedelta(seconds=10),
-        retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5)),
-    )

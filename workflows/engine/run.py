@@ -6,23 +6,13 @@ An operation (`Failover`, ...) derives from `RecoveryRun` and adds only its proc
 import asyncio
 from collections.abc import Coroutine
 from datetime import timedelta
-from typing import TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError
 
 from workflows.model.failure import Code
 from workflows.model.messages import (
-    CONTROL_QUEUE,
-    AcquireRequest,
-    ApplicationState,
-    DrillSummary,
-    Lease,
-    LoadedRunbook,
-    LoadRunbookRequest,
-    NoteDrillRequest,
     Ref,
-    ReleaseRequest,
     RunState,
     StepRequest,
     StepResult,
@@ -32,38 +22,22 @@ from workflows.model.messages import (
 )
 from workflows.model.plan import Operation, Plan, Step
 from workflows.model.report import Report, WriteReportRequest
-from workflows.model.runbook import PublicCheck, Runbook
+from workflows.model.runbook import PublicCheck
 from workflows.model.verbs import Verb
 
 from . import attributes, policies
-from .answers import Answering
 from .details import details_html
 from .executor import Executor, Stop
+from .holding import Holding, Refused
 from .ledger import Ledger
 from .outcome import Done, Outcome, classify
 from .saga import Saga
 
-T = TypeVar("T")
-
 _BY_DEVICE = (Verb.FENCE, Verb.REOPEN_SITE)
 
 
-class Refused(Exception):
-    """The run must not go on, and nothing was changed."""
-
-    def __init__(self, code: str, sentence: str, next_step: str = "") -> None:
-        super().__init__(sentence)
-        self.code = code
-        self.reason = f"{sentence} {next_step}".strip()
-
-
-class RecoveryRun(Answering):
+class RecoveryRun(Holding):
     """The engine behind an operation. Not a workflow itself."""
-
-    rehearsal = False
-    """An isolated drill: it takes the lease of a rehearsal, which gives way to every real run."""
-    moves = True
-    """Whether the application is active at the target when the run has recovered."""
 
     def __init__(self, operation: Operation) -> None:
         info = workflow.info()
@@ -136,58 +110,6 @@ class RecoveryRun(Answering):
         self.changed()
 
     # --- The stations of a procedure ---
-
-    async def load(self, name: str) -> Runbook:
-        """Read and freeze the runbook.
-
-        Raises:
-            Refused: when it does not exist or is not valid.
-        """
-        loaded = await self._own(
-            "load_runbook", LoadRunbookRequest(name=name), f"read the runbook {name}", LoadedRunbook
-        )
-        self.ledger.loaded = loaded
-        return loaded.runbook
-
-    async def acquire(self, runbook: Runbook, floor: int = 0) -> Lease:
-        """Take the application's lease, or raise its epoch above `floor`.
-
-        Raises:
-            Refused: when another run holds it.
-        """
-        self.ledger.lease = await self._ask_for_lease(runbook, floor)
-        return self.ledger.lease
-
-    async def _ask_for_lease(self, runbook: Runbook, floor: int = 0) -> Lease:
-        request = AcquireRequest(
-            application=runbook.application,
-            holder=self.ledger.workflow_id,
-            # Not the run id: a reset gives a new one, and a live run that was reset keeps its lease.
-            holder_run_id=workflow.info().original_execution_run_id,
-            operation=self.ledger.operation,
-            home=runbook.home,
-            sites=tuple(runbook.sites),
-            floor=floor,
-            rehearsal=self.rehearsal,
-        )
-        return await self._own("acquire_lease", request, "take the application's lease", Lease)
-
-    async def lease_lost(self) -> str | None:
-        """Why this run does not hold its application any more; None when it does.
-
-        Asked before the first effect that users notice and before an undo: a reset can bring an ended run back to life,
-        and a person can free the lease of a run that only seemed dead.
-        """
-        mine = self.ledger.lease
-        assert mine is not None
-        try:
-            found = await self._ask_for_lease(self.runbook)
-        except Refused as error:
-            return error.reason
-        if found.epoch == mine.epoch:
-            return None
-        await self._give_back(found, found.active_site, RunState.REFUSED)
-        return f"The lease of epoch {mine.epoch} has ended, and with it this run's right to change anything."
 
     async def execute(self, plan: Plan) -> None:
         """Run the plan; undo it when it was stopped; set the end state."""
@@ -303,70 +225,6 @@ class RecoveryRun(Answering):
             return classify(verb, error)
         return Done(result)
 
-    async def _own(self, name: str, request: object, summary: str, result_type: type[T]) -> T:
-        """An activity on our own state that this worker does at once. Its definite failure refuses the run."""
-        try:
-            answer: T = await workflow.execute_local_activity(
-                name, request, result_type=result_type, summary=summary, **policies.own_state()
-            )
-        except (ActivityError, ApplicationError) as error:  # the SDK does not wrap the failure of a local activity
-            raise _refusal(name, error) from error
-        return answer
-
-    async def _bookkeep(self, name: str, request: object, summary: str, result_type: type[T] | None = None) -> T:
-        """An activity on our own state. Its definite failure refuses the run."""
-        try:
-            answer: T = await workflow.execute_activity(
-                name,
-                request,
-                task_queue=CONTROL_QUEUE,
-                result_type=result_type,
-                summary=summary,
-                **policies.bookkeeping(),
-            )
-        except ActivityError as error:
-            raise _refusal(name, error) from error
-        return answer
-
-    async def state_of(self, application: str) -> ApplicationState:
-        """What the application's entity knows."""
-        return await self._own("application_state", application, "ask where it is active", ApplicationState)
-
-    async def note_drill(self, found: DrillSummary) -> None:
-        """Let the application remember a drill that held no lease."""
-        request = NoteDrillRequest(application=self.ledger.application, drill=found)
-        try:
-            await self._bookkeep("note_drill", request, "remember the drill")
-        except Refused as error:
-            self.ledger.note("drill not remembered", "Seawall", workflow.now(), None, error.reason)
-
-    async def give_up_lease(self) -> None:
-        """Give the lease back, with where the application is active now."""
-        lease, ledger = self.ledger.lease, self.ledger
-        if lease is None or ledger.end_code == Code.LEASE_LOST:
-            return
-        moved = self.moves and ledger.state in (RunState.RECOVERED, RunState.RECOVERED_DEGRADED)
-        await self._give_back(lease, ledger.target if moved else lease.active_site, ledger.state)
-
-    async def _give_back(self, lease: Lease, active_site: str, outcome: RunState) -> None:
-        request = ReleaseRequest(
-            application=self.ledger.application,
-            holder=self.ledger.workflow_id,
-            epoch=lease.epoch,
-            active_site=active_site,
-            outcome=outcome.value,
-            protected=self.ledger.protected,
-            drill=self.drill_summary(),
-        )
-        try:
-            await self._bookkeep("release_lease", request, "give the lease back")
-        except Refused as error:
-            self.ledger.note("lease not given back", "Seawall", workflow.now(), None, error.reason)
-
-    def drill_summary(self) -> DrillSummary | None:
-        """What the application remembers of a drill; null for every other run."""
-        return None
-
     # --- Small things ---
 
     def changed(self) -> None:
@@ -393,10 +251,3 @@ class RecoveryRun(Answering):
         if executor.paused and not ledger.in_state(StepState.RUNNING):
             return RunState.PAUSED
         return RunState.RUNNING
-
-
-def _refusal(name: str, error: ActivityError | ApplicationError) -> Refused:
-    cause = error.cause if isinstance(error, ActivityError) else error
-    if isinstance(cause, ApplicationError):
-        return Refused(cause.type or Code.INTERNAL, cause.message)
-    return Refused(Code.INTERNAL, f"{name} got no answer in time.", "See that the control worker runs.")

@@ -13,6 +13,7 @@ from workflows.model.runbook import Role, Runbook
 
 from .steps import streams
 
+LATEST = "latest"
 _BLIND = (Reach.SILENT, Reach.UNKNOWN)
 
 
@@ -25,16 +26,19 @@ def judge_failover(
     people who agreed to it, decide instead of the source's health.
     """
     for name, component in runbook.components.items():
-        if component.role is not Role.DATA:
-            continue
-        if not streams(component) or choice != "latest":
+        if component.role is not Role.DATA or choice != LATEST:
             continue
         at_source = [look for look in seen if look.component == name and look.site == source]
         at_target = [look for look in seen if look.component == name and look.site == target]
+        follows = streams(component)
         refusal = (
-            _target_unfit(name, target, at_target)
+            (_target_unfit(name, target, at_target) if follows else None)
             or (_still_alive(name, source, target, at_source, at_target) if mode is Mode.UNPLANNED else None)
-            or (_not_ready_to_hand_over(name, source, at_source, at_target) if mode is Mode.PLANNED else None)
+            or (
+                _not_ready_to_hand_over(name, source, at_source, at_target)
+                if mode is Mode.PLANNED and follows
+                else None
+            )
         )
         if refusal:
             return refusal
@@ -101,7 +105,8 @@ def _still_alive(
         return Refusal(
             code=Code.SOURCE_HEALTHY,
             sentence=f"{name} at {source} is healthy: {len(alive)} of {len(at_source)} observers see it accept writes.",
-            next_step="To move a healthy application without loss, start a planned failover.",
+            next_step="To move a healthy application without loss, start a planned failover; to go back to an earlier "
+            "moment, or to move one that no replica follows, name a recovery point.",
         )
     if alive:
         return Refusal(
