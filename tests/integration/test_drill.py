@@ -88,6 +88,7 @@ async def test_a_real_disaster_ends_a_drill_and_is_not_kept_waiting_by_it(rig: R
     assert leftovers(rig) == []
 
 
+@pytest.mark.slow
 async def test_a_drill_is_refused_while_a_run_holds_the_application(rig: Rig) -> None:
     held = FailoverRequest(runbook="shop", reason="maintenance", planned=True, requested_by="ben")
     rig.run = await control.start(rig.client, held)

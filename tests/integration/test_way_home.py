@@ -67,6 +67,7 @@ async def test_rows_that_only_the_old_primary_had_are_archived_and_named(rig: Ri
     assert not primary(rig.info, "primary")
 
 
+@pytest.mark.slow
 async def test_workers_that_die_on_the_way_home_change_nothing(rig: Rig) -> None:
     """kill -9 of the worker at each of the steps that overwrite, follow and move; then a whole way home."""
     await fail_over(rig)
