@@ -12,9 +12,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from workflows.model.failure import Code, PermanentError, TemporaryError
-from workflows.model.messages import (
-    CONTROL_QUEUE,
+from workflows.model.entity import (
     AcquireRequest,
     ApplicationState,
     Lease,
@@ -23,6 +21,8 @@ from workflows.model.messages import (
     ReleaseRequest,
     application_workflow_id,
 )
+from workflows.model.failure import Code, PermanentError, TemporaryError
+from workflows.model.messages import CONTROL_QUEUE
 
 from .wire import on_the_wire
 

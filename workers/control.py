@@ -12,11 +12,13 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from workflows.model.entity import ApplicationState, application_workflow_id
 from workflows.model.failure import Code, PermanentError
-from workflows.model.messages import (
-    CONTROL_QUEUE,
+from workflows.model.messages import CONTROL_QUEUE
+from workflows.model.progress import ProgressView, RunState
+from workflows.model.report import Report
+from workflows.model.requests import (
     Answer,
-    ApplicationState,
     Approval,
     DrillRequest,
     FailbackRequest,
@@ -24,15 +26,11 @@ from workflows.model.messages import (
     FreeRequest,
     LossAcceptance,
     PostureRequest,
-    ProgressView,
     ReplicateRequest,
     ReprotectRequest,
     RiskAcceptance,
-    RunState,
     SwitchoverRequest,
-    application_workflow_id,
 )
-from workflows.model.report import Report
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from workflows.model.base import Message, Name, format_duration
-from workflows.model.messages import CONTROL_QUEUE, DrillRequest, ReplicateRequest
+from workflows.model.messages import CONTROL_QUEUE
+from workflows.model.requests import DrillRequest, ReplicateRequest
 from workflows.model.runbook import Component, ReplicationMode, Runbook
 
 PREFIX = "seawall/"

@@ -9,16 +9,16 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from workflows.engine.attributes import APPLICATION, EPOCH, OPERATION, SITE, STATE
-from workflows.model.failure import Code
-from workflows.model.messages import (
+from workflows.model.entity import (
     AcquireRequest,
     ApplicationState,
     DrillSummary,
-    FreeRequest,
     Lease,
     ReleaseRequest,
     ReplicationState,
 )
+from workflows.model.failure import Code
+from workflows.model.requests import FreeRequest
 
 
 def _refusal(code: Code, sentence: str) -> ApplicationError:

@@ -10,18 +10,14 @@ from workflows.engine import policies, reporting
 from workflows.engine.moving import Moving, missing_input
 from workflows.engine.outcome import Done, Failed, Outcome
 from workflows.engine.scorecard import summary
+from workflows.model.entity import DrillSummary
 from workflows.model.failure import Code
-from workflows.model.messages import (
-    CONTROL_QUEUE,
-    Bubble,
-    DrillRequest,
-    DrillSummary,
-    RunState,
-    StepResult,
-)
+from workflows.model.messages import CONTROL_QUEUE, Bubble, StepResult
 from workflows.model.observed import RecoveryPoint
 from workflows.model.plan import Mode, Operation, Step
+from workflows.model.progress import RunState
 from workflows.model.report import Report
+from workflows.model.requests import DrillRequest
 from workflows.model.runbook import PublicCheck
 from workflows.model.verbs import Verb
 from workflows.planning.drill import plan_drill, plan_live_drill

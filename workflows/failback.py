@@ -4,9 +4,9 @@ from temporalio import workflow
 
 from workflows.engine.homeward import PlannedMove
 from workflows.engine.moving import missing_input
-from workflows.model.messages import FailbackRequest
 from workflows.model.plan import Mode, Operation
 from workflows.model.report import Report
+from workflows.model.requests import FailbackRequest
 
 
 @workflow.defn(name="Failback")

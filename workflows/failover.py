@@ -3,9 +3,9 @@
 from temporalio import workflow
 
 from workflows.engine.moving import Moving, missing_input, refuse
-from workflows.model.messages import FailoverRequest
 from workflows.model.plan import Mode, Operation
 from workflows.model.report import Report
+from workflows.model.requests import FailoverRequest
 from workflows.planning.evidence import judge_failover
 from workflows.planning.failover import plan_failover
 

@@ -5,15 +5,11 @@ from temporalio.exceptions import ApplicationError
 
 from workflows.engine import policies
 from workflows.engine.attributes import APPLICATION, OPERATION, STATE
+from workflows.model.entity import ApplicationState
 from workflows.model.failure import Code
-from workflows.model.messages import (
-    CONTROL_QUEUE,
-    ApplicationState,
-    LoadedRunbook,
-    LoadRunbookRequest,
-    PostureReport,
-    PostureRequest,
-)
+from workflows.model.messages import CONTROL_QUEUE, LoadedRunbook, LoadRunbookRequest
+from workflows.model.progress import PostureReport
+from workflows.model.requests import PostureRequest
 from workflows.planning.posture import posture
 
 

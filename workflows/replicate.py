@@ -9,27 +9,23 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from workflows.engine import policies
 from workflows.engine.attributes import APPLICATION, OPERATION, STATE
 from workflows.engine.outcome import Done, Failed, classify
+from workflows.model.entity import ApplicationState, NoteReplicationRequest, ReplicationState
 from workflows.model.failure import Code
 from workflows.model.messages import (
     CONTROL_QUEUE,
-    ApplicationState,
     LoadedRunbook,
     LoadRunbookRequest,
-    NoteReplicationRequest,
     PlanRequest,
     Ref,
-    ReplicateRequest,
-    ReplicationReport,
-    ReplicationState,
-    StepRecord,
     StepRequest,
     StepResult,
-    StepState,
     Target,
     site_queue,
 )
 from workflows.model.observed import RecoveryPoint
 from workflows.model.plan import Mode, Operation, Step
+from workflows.model.progress import ReplicationReport, StepRecord, StepState
+from workflows.model.requests import ReplicateRequest
 from workflows.model.verbs import Verb
 from workflows.planning.replicating import choice_of, copying_steps, lag_of, told
 from workflows.planning.steps import data_components, make_step, streams

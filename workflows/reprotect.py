@@ -3,9 +3,10 @@
 from temporalio import workflow
 
 from workflows.engine.moving import Moving, missing_input, refuse
-from workflows.model.messages import Lease, ReprotectRequest
+from workflows.model.entity import Lease
 from workflows.model.plan import Mode, Operation
 from workflows.model.report import Report
+from workflows.model.requests import ReprotectRequest
 from workflows.planning.evidence import judge_reprotect
 from workflows.planning.reprotect import plan_reprotect
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from itertools import islice
 
-from workflows.model.messages import RunState
 from workflows.model.observed import Consistency, Divergence, TableComparison
+from workflows.model.progress import RunState
 from workflows.model.report import Report
 
 from . import words

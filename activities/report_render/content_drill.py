@@ -1,7 +1,8 @@
 """What a report says of a drill: how real it was, what it showed, and what is left of it."""
 
 from workflows.model.base import in_words
-from workflows.model.messages import DrillSummary, RunState
+from workflows.model.entity import DrillSummary
+from workflows.model.progress import RunState
 from workflows.model.report import Report, Scorecard
 
 from . import words

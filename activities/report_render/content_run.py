@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from workflows.model.base import in_words
-from workflows.model.messages import StepRecord, StepState
 from workflows.model.plan import Operation, Phase
+from workflows.model.progress import StepRecord, StepState
 from workflows.model.report import Report
 
 from . import words

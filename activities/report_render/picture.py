@@ -4,7 +4,7 @@ from datetime import datetime
 from html import escape
 
 from workflows.model.base import in_words
-from workflows.model.messages import StepRecord, StepState
+from workflows.model.progress import StepRecord, StepState
 from workflows.model.report import Report
 
 from . import timeline

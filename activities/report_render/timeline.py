@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from workflows.model.messages import StepRecord, StepState
+from workflows.model.progress import StepRecord, StepState
 from workflows.model.report import Report
 from workflows.model.verbs import Verb
 

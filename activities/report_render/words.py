@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from workflows.model.base import in_words
-from workflows.model.messages import RunState, StepRecord, StepState
 from workflows.model.plan import Mode, Operation, Phase
+from workflows.model.progress import RunState, StepRecord, StepState
 from workflows.model.report import Objective, Report
 from workflows.model.verbs import Verb
 

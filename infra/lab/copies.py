@@ -5,7 +5,9 @@ import asyncio
 from workers import control
 from workers.connect import connect
 from workers.settings import Settings
-from workflows.model.messages import ReplicateRequest, ReplicationReport, ReplicationState, StepState
+from workflows.model.entity import ReplicationState
+from workflows.model.progress import ReplicationReport, StepState
+from workflows.model.requests import ReplicateRequest
 
 from .info import LabInfo
 from .layout import APPLICATION

@@ -27,8 +27,9 @@ from workers import control
 from workers.connect import connect
 from workers.demo.cockpit import APPROVER, settings_of
 from workers.demo.detector import wait_for_outage
-from workflows.model.messages import FailoverRequest, RunState, StepRecord
+from workflows.model.progress import RunState, StepRecord
 from workflows.model.report import Report
+from workflows.model.requests import FailoverRequest
 
 SCREEN = Console(highlight=False)
 _WARM_UP = 2.0

@@ -17,7 +17,8 @@ from infra.lab.postgres import connect
 from infra.lab.watcher import Watcher, WatchSummary
 from workers import control
 from workflows.model.base import Message
-from workflows.model.messages import ApplicationState, RunState
+from workflows.model.entity import ApplicationState
+from workflows.model.progress import RunState
 from workflows.model.report import Report
 
 _TIMELINE = "select ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int"

@@ -31,8 +31,9 @@ from workers.connect import connect
 from workers.demo.cockpit import settings_of
 from workers.settings import READY_FILE
 from workflows.model.failure import PermanentError
-from workflows.model.messages import FailoverRequest, ProgressView, RunRequest, RunState, StepState
+from workflows.model.progress import ProgressView, RunState, StepState
 from workflows.model.report import Report
+from workflows.model.requests import FailoverRequest, RunRequest
 
 from .evidence import Evidence, gather, primary
 

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from workflows.model.messages import RunState
+from workflows.model.progress import RunState
 
 from .evidence import assert_recovered_once
 from .rig import Rig, eventually

@@ -6,8 +6,9 @@ import signal
 import pytest
 
 from workers import control
-from workflows.model.messages import DrillRequest, FailoverRequest, RunState
+from workflows.model.progress import RunState
 from workflows.model.report import Report
+from workflows.model.requests import DrillRequest, FailoverRequest
 
 from .rig import Rig, eventually
 

@@ -15,8 +15,9 @@ from infra.lab.copies import replicated
 from infra.lab.info import LabInfo
 from infra.lab.postgres import connect
 from workers import control
-from workflows.model.messages import FailoverRequest, ReprotectRequest, RunState, StepRecord, StepState
+from workflows.model.progress import RunState, StepRecord, StepState
 from workflows.model.report import Report
+from workflows.model.requests import FailoverRequest, ReprotectRequest
 from workflows.model.runbook import Tier
 
 from .evidence import epochs, primary

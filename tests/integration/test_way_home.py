@@ -9,7 +9,8 @@ from infra.lab import lab
 from infra.lab.audit import checksums
 from infra.lab.load import Load
 from infra.lab.postgres import connect
-from workflows.model.messages import FailbackRequest, ReprotectRequest, RunState
+from workflows.model.progress import RunState
+from workflows.model.requests import FailbackRequest, ReprotectRequest
 
 from .evidence import primary
 from .rig import Rig, eventually

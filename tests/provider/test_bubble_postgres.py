@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import psutil
+import psycopg
 import pytest
 
 from activities.providers.postgres import clone as module

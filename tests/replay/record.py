@@ -22,7 +22,8 @@ from tests.support.runbooks import shop_components
 from tests.support.sim import Fault, World
 from workers.converter import DATA_CONVERTER
 from workflows.engine.attributes import ALL
-from workflows.model.messages import Approval, RunState
+from workflows.model.progress import RunState
+from workflows.model.requests import Approval
 
 FOLDER = Path(__file__).parent / "histories"
 

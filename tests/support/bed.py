@@ -22,19 +22,11 @@ from tests.support.sim import World, kinds
 from tests.support.sim_books import Hall, SimBookkeeping, SimBubbles, SimVerify
 from workers import worker as product
 from workers.sandbox import runner
-from workflows.model.messages import (
-    CONTROL_QUEUE,
-    Answer,
-    ApplicationState,
-    Approval,
-    PostureReport,
-    ProgressView,
-    ReplicationReport,
-    RunState,
-    application_workflow_id,
-    site_queue,
-)
+from workflows.model.entity import ApplicationState, application_workflow_id
+from workflows.model.messages import CONTROL_QUEUE, site_queue
+from workflows.model.progress import PostureReport, ProgressView, ReplicationReport, RunState
 from workflows.model.report import Report
+from workflows.model.requests import Answer, Approval
 from workflows.model.runbook import Runbook
 
 _RESULTS = {"Replicate": ReplicationReport, "Posture": PostureReport}

@@ -7,7 +7,7 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 
 from tests.support.bed import Bed, eventually
 from tests.support.sim import Fault, World
-from workflows.model.messages import ProgressView
+from workflows.model.progress import ProgressView
 from workflows.model.report import Report
 
 Run = WorkflowHandle[Any, Report]

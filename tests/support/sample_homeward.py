@@ -3,9 +3,10 @@
 from typing import Any
 
 from tests.support.sample_reports import DECLARED, at, recovered, step
-from workflows.model.messages import DrillSummary, ProgressView, RunState, StepRecord, StepState
+from workflows.model.entity import DrillSummary
 from workflows.model.observed import Consistency, DivergedTable, Divergence, Finding, Loss, TableComparison
 from workflows.model.plan import Mode, Operation
+from workflows.model.progress import ProgressView, RunState, StepRecord, StepState
 from workflows.model.report import Clock, Objective, Report, Scorecard, Times
 
 Row = tuple[str, str, str, str, float, float]

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from workflows.model.messages import ParkedStep, RunState, StepRecord, StepState
 from workflows.model.observed import CheckResult, FenceProof, Loss, Observation, Reach
 from workflows.model.plan import Mode, Operation
+from workflows.model.progress import ParkedStep, RunState, StepRecord, StepState
 from workflows.model.report import ApprovalRecord, Clock, Objective, OperatorAction, Report, Times
 
 DECLARED = datetime(2026, 11, 22, 14, 5, 0, tzinfo=UTC)

@@ -3,8 +3,8 @@
 from typing import Any
 
 from tests.support.sample_reports import APPROVED_AFTER, DECLARED, RUN, at, parked, parked_step, recovered, steps
-from workflows.model.messages import GateView, ProgressView, RunState, StepRecord, StepState
 from workflows.model.plan import Mode, Operation
+from workflows.model.progress import GateView, ProgressView, RunState, StepRecord, StepState
 
 
 def gate(**more: Any) -> GateView:

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from tests.support import sample_reports, sample_views
 from tests.unit.panel_kit import Block, assert_left_alone
 from workflows.engine.details import details_html, headline, update_json
-from workflows.model.messages import Answer, Approval, ProgressView, RiskAcceptance, RunState, StepState
+from workflows.model.progress import ProgressView, RunState, StepState
+from workflows.model.requests import Answer, Approval, RiskAcceptance
 
 VIEWS = ("waiting", "running", "parked", "ended")
 

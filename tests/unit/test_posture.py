@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.runbooks import sim_runbook
-from workflows.model.messages import ApplicationState, DrillSummary, ReplicationState
+from workflows.model.entity import ApplicationState, DrillSummary, ReplicationState
 from workflows.planning.posture import STALE, posture
 
 NOW = datetime(2026, 11, 22, 14, 5, tzinfo=UTC)

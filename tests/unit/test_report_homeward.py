@@ -4,8 +4,8 @@ import pytest
 
 from activities.report_render import to_html, to_markdown
 from tests.support import sample_homeward, sample_reports
-from workflows.model.messages import RunState
 from workflows.model.observed import Loss
+from workflows.model.progress import RunState
 from workflows.model.report import Objective, Report, Scorecard
 
 

@@ -12,9 +12,9 @@ import pytest
 from activities.report_render import report_schema, to_html, to_json, to_markdown
 from activities.report_render.picture import timeline_svg
 from tests.support import sample_homeward, sample_reports
-from workflows.model.messages import StepState
 from workflows.model.observed import Consistency, DivergedTable, Divergence, Finding, Loss, TableComparison
 from workflows.model.plan import Operation
+from workflows.model.progress import StepState
 from workflows.model.report import Report, Scorecard
 
 SAMPLES = ("recovered", "compensated", "parked", "refused", "drill", "live_drill", "reprotect", "failback")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from activities.report_render import timeline
 from activities.report_render.picture import timeline_svg
 from tests.support import sample_homeward, sample_reports
-from workflows.model.messages import StepRecord, StepState
+from workflows.model.progress import StepRecord, StepState
 from workflows.model.report import Report
 
 seconds = st.floats(min_value=0, max_value=100_000, allow_nan=False)

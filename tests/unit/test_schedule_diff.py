@@ -13,7 +13,7 @@ from tests.support.runbooks import sim_runbook
 from workers.cli.schedule_words import difference, drift_words, summary
 from workers.schedule_diff import RECORD, Action, Change, Entry, Live, differences, drift
 from workers.schedule_plan import SHORTEST, Wanted, fire_times, replication_interval, wanted_schedules
-from workflows.model.messages import DrillRequest, ReplicateRequest
+from workflows.model.requests import DrillRequest, ReplicateRequest
 from workflows.model.runbook import DrillPolicy, Runbook
 
 DAY = timedelta(days=1)

@@ -7,8 +7,8 @@ import pytest
 from tests.support import sample_homeward, sample_reports, sample_views
 from tests.unit.panel_kit import assert_left_alone
 from workflows.engine.details import details_html, headline
-from workflows.model.messages import ProgressView, RunState, StepState
 from workflows.model.plan import Mode, Operation
+from workflows.model.progress import ProgressView, RunState, StepState
 
 RUNS = [
     (Operation.FAILOVER, Mode.UNPLANNED, "Failover of shop to recovery"),

@@ -10,16 +10,9 @@ from rich.console import Console, RenderableType
 from tests.support import sample_homeward, sample_reports, sample_views
 from workers.cli.tables import DoctorRow, RunRow, doctor_table, runs_table, status_table
 from workers.cli.watch_view import answer_command, render
-from workflows.model.messages import (
-    ApplicationState,
-    DrillSummary,
-    Lease,
-    ProgressView,
-    ReplicationState,
-    RunState,
-    StepState,
-)
+from workflows.model.entity import ApplicationState, DrillSummary, Lease, ReplicationState
 from workflows.model.plan import Operation
+from workflows.model.progress import ProgressView, RunState, StepState
 
 VIEWS = ("waiting", "running", "parked", "ended")
 HOSTILE = "[red]x[/red] \x1b[2J\u202eevil"

@@ -14,15 +14,10 @@ from tests.support.bed import Crew, bed, crew, eventually
 from tests.support.sim import World
 from workers.converter import DATA_CONVERTER
 from workflows.engine.attributes import ALL
-from workflows.model.messages import (
-    AcquireRequest,
-    ApplicationState,
-    FreeRequest,
-    Lease,
-    ReleaseRequest,
-    RunState,
-)
+from workflows.model.entity import AcquireRequest, ApplicationState, Lease, ReleaseRequest
 from workflows.model.plan import Operation
+from workflows.model.progress import RunState
+from workflows.model.requests import FreeRequest
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -15,7 +15,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner
 
 from tests.support.bed import Bed, Crew, bed, eventually
 from tests.support.sim import Fault, World
-from workflows.model.messages import RunState
+from workflows.model.progress import RunState
 from workflows.model.verbs import Verb
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -8,8 +8,9 @@ from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 
 from tests.support.bed import Bed, bed
 from tests.support.sim import World
-from workflows.model.messages import GateView, LossAcceptance, RunState
+from workflows.model.progress import GateView, RunState
 from workflows.model.report import Report
+from workflows.model.requests import LossAcceptance
 from workflows.model.verbs import Verb
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -12,7 +12,7 @@ from tests.support.flow import cancelled, hot, kept, serves
 from tests.support.runbooks import shop_components
 from tests.support.sim import Fault, World
 from tests.support.sim_points import add_point
-from workflows.model.messages import RunState, StepState
+from workflows.model.progress import RunState, StepState
 from workflows.model.report import Report
 from workflows.model.verbs import Verb
 

@@ -13,8 +13,9 @@ from temporalio.client import Client, WorkflowUpdateFailedError
 from tests.support.bed import bed, eventually
 from tests.support.flow import Run, cancelled, dead_primary, kept
 from tests.support.sim import Fault
-from workflows.model.messages import Approval, RunState, StepState
+from workflows.model.progress import RunState, StepState
 from workflows.model.report import Report
+from workflows.model.requests import Approval
 from workflows.model.verbs import Verb
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

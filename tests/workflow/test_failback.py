@@ -10,8 +10,8 @@ from temporalio.client import Client
 from tests.support.bed import Bed, bed
 from tests.support.flow import dead_primary, hot, kept, parked_with, serves
 from tests.support.sim import Fault, World
-from workflows.model.messages import RunState, StepState
 from workflows.model.observed import Finding
+from workflows.model.progress import RunState, StepState
 from workflows.model.report import Report
 from workflows.model.verbs import Verb
 

@@ -8,7 +8,8 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailed
 from tests.support.bed import bed, eventually
 from tests.support.flow import dead_primary
 from tests.support.sim import Fault, World
-from workflows.model.messages import Approval, RunState, StepState
+from workflows.model.progress import RunState, StepState
+from workflows.model.requests import Approval
 from workflows.model.verbs import Verb
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -11,7 +11,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from tests.support.bed import bed, eventually
 from tests.support.flow import hot, kept, serves
 from tests.support.sim import Fault
-from workflows.model.messages import RunState
+from workflows.model.progress import RunState
 from workflows.model.report import Report
 from workflows.model.verbs import Verb
 

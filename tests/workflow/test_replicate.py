@@ -12,7 +12,7 @@ from tests.support.flow import hot, kept, serves
 from tests.support.runbooks import shop_components
 from tests.support.sim import Fault
 from tests.support.sim_points import add_point
-from workflows.model.messages import ReplicationReport, RunState, StepState
+from workflows.model.progress import ReplicationReport, RunState, StepState
 from workflows.model.verbs import Verb
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -9,7 +9,8 @@ from temporalio.client import Client
 from tests.support.bed import Bed, bed, eventually
 from tests.support.flow import dead_primary, hot, kept, parked_with, serves
 from tests.support.sim import Fault, World
-from workflows.model.messages import Approval, RunState
+from workflows.model.progress import RunState
+from workflows.model.requests import Approval
 from workflows.model.verbs import Verb
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("swift")]

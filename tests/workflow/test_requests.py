@@ -7,7 +7,7 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailed
 
 from tests.support.bed import bed
 from tests.support.flow import dead_primary
-from workflows.model.messages import RunState
+from workflows.model.progress import RunState
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -13,7 +13,8 @@ from temporalio.worker import UnsandboxedWorkflowRunner
 from tests.support.bed import Crew, bed, eventually
 from tests.support.flow import cancelled, dead_primary, healthy, kept, parked_with
 from tests.support.sim import Fault, World
-from workflows.model.messages import Approval, ProgressView, RiskAcceptance, RunState
+from workflows.model.progress import ProgressView, RunState
+from workflows.model.requests import Approval, RiskAcceptance
 from workflows.model.verbs import Verb
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -12,7 +12,7 @@ from tests.support.bed import bed, eventually
 from tests.support.flow import hot, kept, parked_with, serves
 from tests.support.runbooks import shop_components
 from tests.support.sim import Fault, World
-from workflows.model.messages import RunState
+from workflows.model.progress import RunState
 from workflows.model.verbs import Verb
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("swift")]

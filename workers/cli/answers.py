@@ -128,7 +128,7 @@ def release(
 
     async def act(client: "Client") -> str:
         from workers import control
-        from workflows.model.messages import FreeRequest
+        from workflows.model.requests import FreeRequest
 
         request = control.checked(FreeRequest, by=by or me(), epoch=epoch, active_site=active_site, reason=reason)
         await control.free_lease(client, application, request)

@@ -45,7 +45,7 @@ async def follow(client: "Client", run: str, *, past_parking: bool = False) -> "
     """Show the run until it ends; or, when it parks, until then."""
     from workers import control
     from workers.cli.follow import screen_for
-    from workflows.model.messages import RunState
+    from workflows.model.progress import RunState
 
     screen = screen_for(console())
     try:

@@ -8,7 +8,7 @@ from rich.live import Live
 
 from workers.cli.watch_view import render
 from workflows.model.base import in_words
-from workflows.model.messages import ProgressView, StepRecord, StepState
+from workflows.model.progress import ProgressView, StepRecord, StepState
 
 _TOLD = (StepState.DONE, StepState.FAILED, StepState.UNKNOWN, StepState.UNDONE, StepState.UNDO_FAILED)
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
     from activities.providers.registry import Registry
-    from workflows.model.messages import CompiledPlan, CompiledStep
     from workflows.model.plan import Step
+    from workflows.model.progress import CompiledPlan, CompiledStep
 
 _PLANNERS = {
     "failover": "workflows.planning.failover:plan_failover",

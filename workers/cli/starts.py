@@ -48,7 +48,7 @@ def failover(
     json_output: JsonFlag = False,
 ) -> None:
     """Move an application to the other site."""
-    from workflows.model.messages import FailoverRequest
+    from workflows.model.requests import FailoverRequest
 
     fields = {"reason": reason, "planned": planned, "to": to, "point": point}
     mode = {"planned": planned, "choice": point}
@@ -66,7 +66,7 @@ def switchover(
     json_output: JsonFlag = False,
 ) -> None:
     """Move a healthy application to its other site, without loss, and protect it again."""
-    from workflows.model.messages import SwitchoverRequest
+    from workflows.model.requests import SwitchoverRequest
 
     _start(
         SwitchoverRequest,
@@ -88,7 +88,7 @@ def failback(
     json_output: JsonFlag = False,
 ) -> None:
     """Move an application home, after a failover and a reprotect."""
-    from workflows.model.messages import FailbackRequest
+    from workflows.model.requests import FailbackRequest
 
     _start(
         FailbackRequest, application, {"reason": reason, "at": _utc(at)}, {}, (wait, dry_run, json_output), requested_by
@@ -104,7 +104,7 @@ def reprotect(
     json_output: JsonFlag = False,
 ) -> None:
     """Rebuild replication from the serving site to the one that was left."""
-    from workflows.model.messages import ReprotectRequest
+    from workflows.model.requests import ReprotectRequest
 
     _start(ReprotectRequest, application, {"reason": reason}, {}, (wait, dry_run, json_output), requested_by)
 
@@ -120,7 +120,7 @@ def drill(
     json_output: JsonFlag = False,
 ) -> None:
     """Rehearse the recovery: on clones in a bubble, or live."""
-    from workflows.model.messages import DrillRequest
+    from workflows.model.requests import DrillRequest
 
     fields = {"reason": reason, "live": live, "point": point}
     _start(DrillRequest, application, fields, {"live": live}, (wait, dry_run, json_output), requested_by)
@@ -128,7 +128,8 @@ def drill(
 
 def replicate(application: ApplicationArgument, json_output: JsonFlag = False) -> None:
     """Copy what is due now, prune, and measure how far the copy is behind."""
-    from workflows.model.messages import ReplicateRequest, ReplicationReport
+    from workflows.model.progress import ReplicationReport
+    from workflows.model.requests import ReplicateRequest
 
     async def act(client: "Client") -> int:
         from workers import control
@@ -147,7 +148,8 @@ def replicate(application: ApplicationArgument, json_output: JsonFlag = False) -
 
 def posture(application: ApplicationArgument, json_output: JsonFlag = False) -> None:
     """Is the application ready to be recovered?"""
-    from workflows.model.messages import PostureReport, PostureRequest
+    from workflows.model.progress import PostureReport
+    from workflows.model.requests import PostureRequest
 
     async def act(client: "Client") -> int:
         from workers import control

@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from workflows.model.base import in_words
-from workflows.model.messages import ApplicationState, DrillSummary, ReplicationState, RunState
+from workflows.model.entity import ApplicationState, DrillSummary, ReplicationState
+from workflows.model.progress import RunState
 
 # A name or a message from elsewhere must not move the cursor, colour the terminal or reverse the text.
 _UNSAFE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")

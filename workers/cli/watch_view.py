@@ -23,8 +23,8 @@ from workflows.engine.sentences import (
     window,
 )
 from workflows.model.base import in_words
-from workflows.model.messages import GateView, ParkedStep, ProgressView, StepRecord, StepState
 from workflows.model.plan import Phase
+from workflows.model.progress import GateView, ParkedStep, ProgressView, StepRecord, StepState
 
 from .tables import plain, state_text
 

@@ -15,18 +15,17 @@ from workers.cli.follow import Screen, screen_for
 from workers.connect import connect
 from workers.demo.scenario import Move
 from workers.settings import Settings
-from workflows.model.messages import (
+from workflows.model.plan import Operation
+from workflows.model.progress import GateView, RunState
+from workflows.model.report import Report
+from workflows.model.requests import (
     DrillRequest,
     FailbackRequest,
     FailoverRequest,
-    GateView,
     ReprotectRequest,
     RunRequest,
-    RunState,
     SwitchoverRequest,
 )
-from workflows.model.plan import Operation
-from workflows.model.report import Report
 
 APPLICATION = "shop"
 APPROVER = "anna"

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from workers.demo.scenario import Move
 from workflows.model.base import Message
-from workflows.model.messages import RunState, StepRecord
 from workflows.model.plan import Operation
+from workflows.model.progress import RunState, StepRecord
 from workflows.model.report import Report
 
 

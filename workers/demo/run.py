@@ -23,8 +23,8 @@ from workers.demo.scenario import Move, Scenario, find_scenario
 from workers.demo.tables import moves_table, scorecard_table
 from workflows.model.base import in_words
 from workflows.model.failure import Code, PermanentError
-from workflows.model.messages import RunState
 from workflows.model.plan import Operation
+from workflows.model.progress import RunState
 from workflows.model.report import Report
 
 FOLDER = Path(".seawall/demo")

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from workflows.model.failure import Code, PermanentError
-from workflows.model.messages import RunState
 from workflows.model.plan import Operation
+from workflows.model.progress import RunState
 
 
 @dataclass(frozen=True)

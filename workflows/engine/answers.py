@@ -10,8 +10,9 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from workflows.model.failure import Code
-from workflows.model.messages import Answer, Approval, LossAcceptance, ProgressView, RiskAcceptance, StepState
+from workflows.model.progress import ProgressView, StepState
 from workflows.model.report import Report
+from workflows.model.requests import Answer, Approval, LossAcceptance, RiskAcceptance
 from workflows.model.runbook import Runbook
 
 from . import reporting

@@ -4,7 +4,7 @@ this" in the UI copies the last values of the old run."""
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
 
-from workflows.model.messages import ProgressView
+from workflows.model.progress import ProgressView
 
 APPLICATION = SearchAttributeKey.for_keyword("SeawallApplication")
 STATE = SearchAttributeKey.for_keyword("SeawallState")

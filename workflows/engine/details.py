@@ -14,8 +14,8 @@ from datetime import timedelta
 from html import escape
 
 from workflows.model.base import in_words
-from workflows.model.messages import GateView, ParkedStep, ProgressView, RunState, StepRecord, StepState
 from workflows.model.plan import Phase
+from workflows.model.progress import GateView, ParkedStep, ProgressView, RunState, StepRecord, StepState
 
 from .sentences import (
     clock,

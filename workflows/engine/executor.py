@@ -15,8 +15,10 @@ from datetime import timedelta
 from temporalio import workflow
 
 from workflows.model.failure import Code
-from workflows.model.messages import Answer, RiskAcceptance, StepResult, StepState
+from workflows.model.messages import StepResult
 from workflows.model.plan import Phase, Plan, Step
+from workflows.model.progress import StepState
+from workflows.model.requests import Answer, RiskAcceptance
 from workflows.model.runbook import Silence
 from workflows.model.verbs import Verb
 from workflows.planning.graph import dependants

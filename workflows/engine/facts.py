@@ -4,9 +4,9 @@ what undo costs, and what could not be proved."""
 from collections.abc import Iterable
 
 from workflows.model.base import in_words
-from workflows.model.messages import StepState
 from workflows.model.observed import Observation, Reach
 from workflows.model.plan import Mode, Operation, Phase
+from workflows.model.progress import StepState
 from workflows.model.runbook import Runbook
 from workflows.model.verbs import Verb
 

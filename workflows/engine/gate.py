@@ -9,8 +9,9 @@ import hashlib
 from collections.abc import Callable
 from datetime import datetime
 
-from workflows.model.messages import Approval, GateView, LossAcceptance
+from workflows.model.progress import GateView
 from workflows.model.report import ApprovalRecord
+from workflows.model.requests import Approval, LossAcceptance
 from workflows.model.runbook import ApprovalRule
 
 Facts = tuple[tuple[str, str], ...]

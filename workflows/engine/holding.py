@@ -5,19 +5,17 @@ from typing import TypeVar
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
-from workflows.model.failure import Code
-from workflows.model.messages import (
-    CONTROL_QUEUE,
+from workflows.model.entity import (
     AcquireRequest,
     ApplicationState,
     DrillSummary,
     Lease,
-    LoadedRunbook,
-    LoadRunbookRequest,
     NoteDrillRequest,
     ReleaseRequest,
-    RunState,
 )
+from workflows.model.failure import Code
+from workflows.model.messages import CONTROL_QUEUE, LoadedRunbook, LoadRunbookRequest
+from workflows.model.progress import RunState
 from workflows.model.runbook import Runbook
 
 from . import policies

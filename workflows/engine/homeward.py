@@ -4,8 +4,8 @@ from datetime import datetime
 
 from temporalio import workflow
 
+from workflows.model.entity import Lease
 from workflows.model.failure import Code
-from workflows.model.messages import Lease
 from workflows.model.report import ApprovalRecord
 from workflows.planning.evidence import judge_failover
 from workflows.planning.switchover import plan_switchover

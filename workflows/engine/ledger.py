@@ -3,19 +3,11 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from workflows.model.messages import (
-    Bubble,
-    DrillSummary,
-    Lease,
-    LoadedRunbook,
-    ParkedStep,
-    RunState,
-    StepRecord,
-    StepResult,
-    StepState,
-)
+from workflows.model.entity import DrillSummary, Lease
+from workflows.model.messages import Bubble, LoadedRunbook, StepResult
 from workflows.model.observed import Consistency, Divergence, FenceProof, Finding, Observation, RecoveryPoint
 from workflows.model.plan import Mode, Operation, Phase, Plan, Step
+from workflows.model.progress import ParkedStep, RunState, StepRecord, StepState
 from workflows.model.report import ApprovalRecord, Clock, OperatorAction
 from workflows.model.verbs import Verb
 

@@ -7,10 +7,12 @@ from datetime import datetime
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
+from workflows.model.entity import Lease
 from workflows.model.failure import Code, PermanentError
-from workflows.model.messages import Lease, Looks, ObserveRequest, PlanRequest, RunRequest, Target, site_queue
+from workflows.model.messages import Looks, ObserveRequest, PlanRequest, Target, site_queue
 from workflows.model.observed import Observation, Reach, Refusal
 from workflows.model.plan import Mode, Plan
+from workflows.model.requests import RunRequest
 from workflows.model.runbook import ApprovalRule, Role
 from workflows.planning.evidence import highest_epoch, is_settled
 from workflows.planning.steps import GATE

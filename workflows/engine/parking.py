@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from workflows.model.failure import Code
-from workflows.model.messages import ParkedStep
 from workflows.model.plan import Phase, Step
+from workflows.model.progress import ParkedStep
 
 from .gate import code_for
 from .ledger import Ledger

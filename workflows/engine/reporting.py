@@ -4,9 +4,9 @@ from datetime import datetime, timedelta
 
 from workflows.model.base import in_words
 from workflows.model.failure import Code
-from workflows.model.messages import ProgressView, RunState, StepRecord, StepState
 from workflows.model.observed import Loss
 from workflows.model.plan import Operation, Phase
+from workflows.model.progress import ProgressView, RunState, StepRecord, StepState
 from workflows.model.report import Objective, Report, Times
 
 from .details import headline

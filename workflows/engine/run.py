@@ -11,16 +11,9 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 from workflows.model.failure import Code
-from workflows.model.messages import (
-    Ref,
-    RunState,
-    StepRequest,
-    StepResult,
-    StepState,
-    Target,
-    site_queue,
-)
+from workflows.model.messages import Ref, StepRequest, StepResult, Target, site_queue
 from workflows.model.plan import Operation, Plan, Step
+from workflows.model.progress import RunState, StepState
 from workflows.model.report import Report, WriteReportRequest
 from workflows.model.runbook import PublicCheck
 from workflows.model.verbs import Verb

@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable
 
 from temporalio import workflow
 
-from workflows.model.messages import Answer, ParkedStep, StepState
 from workflows.model.plan import Plan, Step
+from workflows.model.progress import ParkedStep, StepState
+from workflows.model.requests import Answer
 from workflows.planning.graph import undo_order
 
 from .ledger import Ledger

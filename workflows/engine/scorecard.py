@@ -1,9 +1,10 @@
 """The scorecard of a drill, from what happened. Pure; unmeasured stays null."""
 
+from workflows.model.entity import DrillSummary
 from workflows.model.failure import Code
-from workflows.model.messages import DrillSummary, StepRecord, StepState
 from workflows.model.observed import Finding
 from workflows.model.plan import Mode
+from workflows.model.progress import StepRecord, StepState
 from workflows.model.report import Scorecard
 from workflows.model.verbs import Verb
 

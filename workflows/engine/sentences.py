@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 
 from workflows.model.failure import Code
-from workflows.model.messages import GateView, ParkedStep, ProgressView, RunState, StepRecord, StepState
 from workflows.model.plan import Mode, Operation
+from workflows.model.progress import GateView, ParkedStep, ProgressView, RunState, StepRecord, StepState
 from workflows.model.verbs import Verb
 
 _BUSY = (StepState.RUNNING, StepState.UNKNOWN)

@@ -4,9 +4,10 @@ from datetime import datetime
 from typing import Any
 
 from .base import Message
-from .messages import DrillSummary, ParkedStep, RunState, StepRecord
+from .entity import DrillSummary
 from .observed import Consistency, Divergence, FenceProof, Finding, Loss, Observation
 from .plan import Mode, Operation
+from .progress import ParkedStep, RunState, StepRecord
 
 
 class ApprovalRecord(Message):

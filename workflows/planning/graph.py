@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from workflows.model.messages import CompiledPlan, CompiledStep
 from workflows.model.plan import Phase, Plan, Step
+from workflows.model.progress import CompiledPlan, CompiledStep
 
 
 def in_order(steps: Iterable[Step]) -> tuple[Step, ...]:

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from workflows.model.base import format_duration, in_words
-from workflows.model.messages import ApplicationState, DrillSummary, RunState
+from workflows.model.entity import ApplicationState, DrillSummary
 from workflows.model.observed import Finding
+from workflows.model.progress import RunState
 from workflows.model.runbook import Runbook
 
 STALE = timedelta(minutes=5)
