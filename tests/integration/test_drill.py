@@ -40,7 +40,8 @@ async def test_a_drill_recovers_clones_and_leaves_nothing(rig: Rig) -> None:
     assert_untouched(rig, report)
     card = report.scorecard
     assert card is not None
-    assert card.canaries and not any("open" in verdict for verdict in card.canaries.values())
+    assert card.canaries
+    assert not any("open" in verdict for verdict in card.canaries.values())
     assert (card.real, card.simulated, card.skipped) == (7, 1, 0)
     assert [objective.met for objective in report.objectives] == [True, True]
     again = await rig.carry_out(DRILL)
@@ -67,7 +68,7 @@ async def test_a_worker_and_the_server_that_die_in_a_drill_leave_nothing(rig: Ri
 
 
 async def test_a_real_disaster_ends_a_drill_and_is_not_kept_waiting_by_it(rig: Rig) -> None:
-    """The primary dies in the middle of a drill: the failover takes the application at once, the drill undoes itself."""
+    """The primary dies in mid-drill: the failover takes the application at once, and the drill undoes itself."""
     drill = await control.start(rig.client, DRILL)
     rig.run = drill
     await rig.done("db.clone_data")

@@ -13,6 +13,9 @@ from workflows.model.runbook_rules import RuleProblem, problems
 
 TODAY = date(2026, 11, 22)
 
+BACKUP = {"mode": "backup", "snapshots": {}}
+EVERY_5_S = {"mode": "interval", "period": "5s", "snapshots": {}}
+
 
 @pytest.fixture
 def plain(tmp_path: Path) -> dict[str, Any]:
@@ -50,7 +53,7 @@ def test_a_right_runbook_breaks_no_rule(plain: dict[str, Any]) -> None:
          ("components", "app", "checks", "primary", 0), "A sql check belongs to a data component"),
         ("components.app.checks.primary", [{"kind": "dns", "name": "a"}],
          ("components", "app", "checks", "primary", 0), "wants its server"),
-        ("components.db.replication", {"mode": "backup", "snapshots": {}}, ("components", "db", "replication", "mode"), "Tier hot"),
+        ("components.db.replication", BACKUP, ("components", "db", "replication", "mode"), "Tier hot"),
         ("public.url", "https://[shop/check", ("public", "url"), "not a URL"),
     ],
 )  # fmt: skip
@@ -70,7 +73,7 @@ def test_what_makes_recovery_impossible_or_unsafe_is_refused(
         ("components.app.critical", False, ("components", "front", "needs", 0), "which is not"),
         ("components.app.checks", {}, ("components", "app"), "Nothing proves that app serves at"),
         ("deadline", "1m", ("deadline",), "before the RTO has passed"),
-        ("components.db.replication", {"mode": "interval", "period": "5s", "snapshots": {}}, ("components", "db", "replication", "mode"),
+        ("components.db.replication", EVERY_5_S, ("components", "db", "replication", "mode"),
          "does not go well"),
         ("tier", "cold", ("components", "db", "replication", "mode"), "does not go well"),
         ("approvals.failover.required", 2, ("approvals", "failover", "approvers"), "too few are left"),

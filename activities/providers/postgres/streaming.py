@@ -33,8 +33,8 @@ def insist(request: StepRequest) -> None:
             Code.UNSUPPORTED,
             f"{request.target.name} is copied in mode {replication.mode}, and a planned move without loss wants a "
             "standby that follows.",
-            "Stop its writers, bring the rest over (seawall replicate), and fail over to the recovery point that holds it, "
-            "by its name; or set mode `continuous` first.",
+            "Stop its writers, bring the rest over (seawall replicate), and fail over to the recovery point that "
+            "holds it, by its name; or set mode `continuous` first.",
         )
 
 
