@@ -18,6 +18,7 @@ from workflows.model.entity import (
     Lease,
     NoteDrillRequest,
     NoteReplicationRequest,
+    ParentRequest,
     ReleaseRequest,
     application_workflow_id,
 )
@@ -86,6 +87,19 @@ class Leases:
                     return ApplicationState(application=application)
                 raise TemporaryError(Code.UNREACHABLE, f"The entity of {application} did not answer.") from error
         return state
+
+    @activity.defn(name="is_live_drill")
+    async def is_live_drill(self, request: ParentRequest) -> bool:
+        """Whether that workflow is a drill of ours: of the type, running, and run by the control workers."""
+        handle = self._client.get_workflow_handle(request.workflow_id, run_id=request.run_id)
+        with on_the_wire():
+            try:
+                found = await handle.describe()
+            except RPCError as error:
+                if error.status is RPCStatusCode.NOT_FOUND:
+                    return False
+                raise TemporaryError(Code.UNREACHABLE, f"{request.workflow_id} could not be looked up.") from error
+        return (found.workflow_type, found.task_queue, found.close_time) == ("Drill", CONTROL_QUEUE, None)
 
     @activity.defn(name="note_drill")
     async def note_drill(self, request: NoteDrillRequest) -> None:

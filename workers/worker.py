@@ -108,6 +108,7 @@ def control_activities(client: Client, settings: Settings, registry: Registry) -
         leases.release_lease,
         leases.application_state,
         leases.note_drill,
+        leases.is_live_drill,
         leases.note_replication,
         ReportStore(settings.reports).write_report,
     ]

@@ -28,6 +28,7 @@ class Failback(PlannedMove):
     async def _fail_back(self, request: FailbackRequest) -> None:
         """The procedure, as an operator would say it."""
         runbook = await self.load(request.runbook)
+        await self.find_its_drill()
         self.insist_on_a_requester()
         lease = await self.acquire(runbook)
         self.head_for(runbook.home, lease)

@@ -28,6 +28,7 @@ class Switchover(PlannedMove):
     async def _switch_over(self, request: SwitchoverRequest) -> None:
         """The procedure, as an operator would say it."""
         runbook = await self.load(request.runbook)
+        await self.find_its_drill()
         self.insist_on_a_requester()
         lease = await self.acquire(runbook)
         self.head_for(request.to, lease)

@@ -178,3 +178,19 @@ def test_a_wrong_environment_file_is_named_by_line_only(tmp_path: Path) -> None:
     with pytest.raises(PermanentError, match="Line 2") as caught:
         environment(str(tmp_path / "env"))
     assert "canary" not in str(caught.value)
+
+
+async def test_an_undo_of_a_start_that_was_never_answered_stops_only_what_it_started(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    try:
+        await service.do(EPOCH - 1)
+        lost = request(OLD, "app.start_instances", EPOCH, APP).model_copy(update={"undo": True})
+        kept = await service.provider().stop_instances(lost)
+        assert (kept.changed, len(service.running())) == (False, 1)
+        await service.undo()
+        await service.provider().start_instances(lost)
+        assert (await service.provider().stop_instances(lost)).changed
+        assert not service.running()
+    finally:
+        for process in service.running():
+            process.kill()

@@ -83,7 +83,7 @@ class Crew:
         if control:
             leases, books = Leases(self.client), SimBookkeeping(self.hall)
             activities += [books.load_runbook, books.write_report, leases.acquire_lease, leases.release_lease]
-            activities += [leases.application_state, leases.note_drill, leases.note_replication]
+            activities += [leases.application_state, leases.note_drill, leases.note_replication, leases.is_live_drill]
         return Worker(
             self.client,
             task_queue=CONTROL_QUEUE if control else site_queue(site),

@@ -118,7 +118,6 @@ async def _stands(client: Client, workflow_id: str) -> bool:
     return [found async for found in client.list_workflows(f"WorkflowId = '{workflow_id}'")] != []
 
 
-@pytest.mark.xfail(strict=True, reason="a leg believes the id of its parent, which whoever started that has chosen")
 async def test_a_client_that_calls_its_own_workflow_a_drill_still_cannot_skip_the_gate(
     client: Client, tmp_path: Path
 ) -> None:

@@ -47,7 +47,7 @@ class Holding(Answering):
         Raises:
             Refused: when it does not exist or is not valid.
         """
-        loaded = await self._bookkeep(
+        loaded = await self.bookkeep(
             "load_runbook", LoadRunbookRequest(name=name), f"read the runbook {name}", LoadedRunbook
         )
         self.ledger.loaded = loaded
@@ -74,7 +74,7 @@ class Holding(Answering):
             floor=floor,
             rehearsal=self.rehearsal,
         )
-        return await self._bookkeep("acquire_lease", request, "take the application's lease", Lease)
+        return await self.bookkeep("acquire_lease", request, "take the application's lease", Lease)
 
     async def lease_lost(self) -> str | None:
         """Why this run does not hold its application any more; None when it does.
@@ -93,7 +93,7 @@ class Holding(Answering):
         await self._give_back(found, found.active_site, RunState.REFUSED)
         return f"The lease of epoch {mine.epoch} has ended, and with it this run's right to change anything."
 
-    async def _bookkeep(self, name: str, request: object, summary: str, result_type: type[T] | None = None) -> T:
+    async def bookkeep(self, name: str, request: object, summary: str, result_type: type[T] | None = None) -> T:
         """An activity on our own state. Its definite failure refuses the run."""
         try:
             answer: T = await workflow.execute_activity(
@@ -110,13 +110,13 @@ class Holding(Answering):
 
     async def state_of(self, application: str) -> ApplicationState:
         """What the application's entity knows."""
-        return await self._bookkeep("application_state", application, "ask where it is active", ApplicationState)
+        return await self.bookkeep("application_state", application, "ask where it is active", ApplicationState)
 
     async def note_drill(self, found: DrillSummary) -> None:
         """Let the application remember a drill that held no lease."""
         request = NoteDrillRequest(application=self.ledger.application, drill=found)
         try:
-            await self._bookkeep("note_drill", request, "remember the drill")
+            await self.bookkeep("note_drill", request, "remember the drill")
         except Refused as error:
             self.ledger.note("drill not remembered", "Seawall", workflow.now(), None, error.reason)
 
@@ -139,7 +139,7 @@ class Holding(Answering):
             drill=self.drill_summary(),
         )
         try:
-            await self._bookkeep("release_lease", request, "give the lease back")
+            await self.bookkeep("release_lease", request, "give the lease back")
         except Refused as error:
             self.ledger.note("lease not given back", "Seawall", workflow.now(), None, error.reason)
 

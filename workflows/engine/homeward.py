@@ -4,7 +4,7 @@ from datetime import datetime
 
 from temporalio import workflow
 
-from workflows.model.entity import Lease
+from workflows.model.entity import Lease, ParentRequest
 from workflows.model.failure import Code
 from workflows.model.report import ApprovalRecord
 from workflows.planning.evidence import judge_failover
@@ -13,16 +13,26 @@ from workflows.planning.switchover import plan_switchover
 from .holding import Refused
 from .moving import Moving, refuse
 
-DRILLS = "drill/"
-"""Ids of drills begin so. A run whose parent is one was approved there; it is the server that says who a parent is."""
-
 
 class PlannedMove(Moving):
     """A move that begins and ends with both sites healthy."""
 
+    _drill: str | None = None
+    """The live drill whose leg this is, and in which it was asked for and approved."""
+
+    async def find_its_drill(self) -> None:
+        """Whether this is a leg of a live drill. Its parent's id is what a client chose, so the server is asked what
+        the parent is, and whose workers run it."""
+        parent = workflow.info().parent
+        if parent is None:
+            return
+        asked = ParentRequest(workflow_id=parent.workflow_id, run_id=parent.run_id)
+        if await self.bookkeep("is_live_drill", asked, "ask what its parent is", bool):
+            self._drill = parent.workflow_id
+
     def insist_on_a_requester(self) -> None:
         """A leg of a live drill was asked for and approved in the drill."""
-        if self._drill() is None:
+        if self._drill is None:
             super().insist_on_a_requester()
 
     def insist_on_protection(self, lease: Lease) -> None:
@@ -49,7 +59,7 @@ class PlannedMove(Moving):
         await self.execute(plan)
 
     def _approve_as_part_of_a_drill(self) -> None:
-        gate, drill = self.ledger.gate, self._drill()
+        gate, drill = self.ledger.gate, self._drill
         if drill is None or gate is None:
             return
         for _ in range(gate.rule.required):
@@ -64,8 +74,3 @@ class PlannedMove(Moving):
                 )
             )
         self.ledger.approvals += gate.answers
-
-    @staticmethod
-    def _drill() -> str | None:
-        parent = workflow.info().parent
-        return parent.workflow_id if parent and parent.workflow_id.startswith(DRILLS) else None

@@ -89,7 +89,7 @@ class RecoveryRun(Holding):
         await self.give_up_lease()
         self.changed()
         try:
-            await self._bookkeep("write_report", WriteReportRequest(report=self.report()), "write the report")
+            await self.bookkeep("write_report", WriteReportRequest(report=self.report()), "write the report")
         except Refused as failure:
             ledger.note("report not written", "Seawall", workflow.now(), None, failure.reason)
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -167,7 +167,7 @@ class RecoveryRun(Holding):
     async def undo(self, step: Step) -> Outcome:
         """Undo a step."""
         assert step.undo is not None
-        request = self.request(step).model_copy(update={"result": self.ledger.results.get(step.id)})
+        request = self.request(step).model_copy(update={"undo": True, "result": self.ledger.results.get(step.id)})
         return await self._activity(
             step.undo, f"{step.id}.undo", step, request, f"undo: {step.undo_words}"[:50], policies.UNDO_TIMEOUT
         )

@@ -77,6 +77,13 @@ class NoteDrillRequest(Message):
     drill: DrillSummary
 
 
+class ParentRequest(Message):
+    """Which workflow started this one."""
+
+    workflow_id: str
+    run_id: str
+
+
 class NoteReplicationRequest(Message):
     """Let an application know how far its copy is behind."""
 

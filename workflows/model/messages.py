@@ -79,6 +79,8 @@ class StepRequest(Message):
     """Which recovery point is wanted; see `FailoverRequest.point`."""
     max_lag: float = 10.0
     """Seconds that a replica may be behind and still count as following."""
+    undo: bool = False
+    """Whether this is the undo of `ref.step`."""
     result: "StepResult | None" = None
     """Of the step that is undone, in an undo."""
 

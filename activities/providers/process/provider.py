@@ -154,6 +154,9 @@ class ProcessProvider(Provider):
             before = _facts(note, process)
             if process is None:
                 return StepResult(detail="It does not run.", changed=False, before=before, after={"running": False})
+            if request.undo and request.result is None and note and note.key != request.ref.key:
+                # The start was never answered, and what runs was not started by it.
+                return StepResult(detail="It ran before this run; left running.", changed=False, before=before)
             self.context.still_mine()
             await self._stop(process, site)
             pid_file.remove(site.pid_file)
