@@ -10,6 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 from workflows.engine.attributes import APPLICATION, EPOCH, OPERATION, SITE, STATE
 from workflows.model.entity import (
+    PREEMPTION,
     AcquireRequest,
     ApplicationState,
     DrillSummary,
@@ -60,7 +61,7 @@ class Application:
     async def _end_rehearsal(self, holder: str, run_id: str) -> None:
         """The drill undoes what it has, beside the real run: they share nothing."""
         try:
-            await workflow.get_external_workflow_handle(holder, run_id=run_id).cancel(reason="a real run has begun")
+            await workflow.get_external_workflow_handle(holder, run_id=run_id).cancel(reason=PREEMPTION)
         except ApplicationError:
             workflow.logger.info("the drill %s had ended", holder)
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
+from workflows.model.entity import PREEMPTION
 from workflows.model.failure import Code
 from workflows.model.messages import Ref, StepRequest, StepResult, Target, site_queue
 from workflows.model.plan import Operation, Plan, Step
@@ -70,7 +71,9 @@ class RecoveryRun(Holding):
         executor = self.executor
         if self.ledger.state.ended:
             note = "cancel (too late: the run has ended)"
-        elif executor is None or executor.request_stop(Code.CANCELLED, f"Cancelled from outside ({reason})."):
+        elif executor is None or executor.request_stop(
+            Code.PREEMPTED if reason == PREEMPTION else Code.CANCELLED, f"Cancelled from outside ({reason})."
+        ):
             self._cancelled, note = True, "cancel"
         elif executor.stop is not None:
             self._cancelled, note = True, "cancel (the run is being undone already)"

@@ -11,6 +11,10 @@ def application_workflow_id(application: str) -> str:
     return f"application/{application}"
 
 
+PREEMPTION = "a real run has begun"
+"""The reason with which the entity cancels a rehearsal."""
+
+
 class Lease(Message):
     """The right to change an application, and the epoch that every change under it carries."""
 
