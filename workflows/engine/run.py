@@ -72,7 +72,7 @@ class RecoveryRun(Holding):
         if self.ledger.state.ended:
             note = "cancel (too late: the run has ended)"
         elif executor is None or executor.request_stop(
-            Code.PREEMPTED if reason == PREEMPTION else Code.CANCELLED, f"Cancelled from outside ({reason})."
+            Code.PREEMPTED if reason.endswith(PREEMPTION) else Code.CANCELLED, f"Cancelled from outside ({reason})."
         ):
             self._cancelled, note = True, "cancel"
         elif executor.stop is not None:

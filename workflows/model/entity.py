@@ -12,7 +12,7 @@ def application_workflow_id(application: str) -> str:
 
 
 PREEMPTION = "a real run has begun"
-"""The reason with which the entity cancels a rehearsal."""
+"""The reason with which the entity cancels a rehearsal; the server puts words of its own before it."""
 
 
 class Lease(Message):
