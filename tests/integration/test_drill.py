@@ -67,6 +67,7 @@ async def test_a_worker_and_the_server_that_die_in_a_drill_leave_nothing(rig: Ri
     assert_untouched(rig, report)
 
 
+@pytest.mark.slow
 async def test_a_real_disaster_ends_a_drill_and_is_not_kept_waiting_by_it(rig: Rig) -> None:
     """The primary dies in mid-drill: the failover takes the application at once, and the drill undoes itself."""
     drill = await control.start(rig.client, DRILL)

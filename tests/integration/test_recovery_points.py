@@ -116,6 +116,7 @@ async def test_a_cold_site_is_restored_and_what_is_lost_is_what_the_clients_miss
         print("reprotect:", told(back))
 
 
+@pytest.mark.slow
 async def test_a_warm_site_starts_its_application_and_loses_nothing(tmp_path: Path) -> None:
     async with rig_of(tmp_path / "lab", Tier.WARM) as rig:
         assert lab.status(rig.info.folder).hosts["recovery"].app == "stopped"

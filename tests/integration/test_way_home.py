@@ -94,6 +94,7 @@ async def test_workers_that_die_on_the_way_home_change_nothing(rig: Rig) -> None
     assert seen.application.protected is True
 
 
+@pytest.mark.slow
 async def test_a_failback_that_fails_before_its_pivot_leaves_the_application_where_it_is(rig: Rig) -> None:
     """Home cannot promote: the run undoes itself, the recovery site goes on serving, and it is still protected."""
     await fail_over(rig)

@@ -128,6 +128,7 @@ def long_transaction(pair: Pair) -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 async def test_without_a_common_moment_it_is_not_measured_and_writers_go_on(pair: Pair) -> None:
     fill(pair)
     with long_transaction(pair):

@@ -105,6 +105,7 @@ async def test_the_old_site_keeps_its_data_and_gets_copies(pair: Pair) -> None:
     assert verified.consistency.equal is None
 
 
+@pytest.mark.slow
 async def test_the_way_home_is_a_restore_at_the_old_site(pair: Pair) -> None:
     await fail_over(pair)
     await pair.provider(OLD).rebuild_replica(home("db.rebuild_replica"))

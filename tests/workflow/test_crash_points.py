@@ -24,6 +24,8 @@ FORWARD = ("start_instances", "fence", "promote", "flip_dns")
 UNDO = ("unfence", "stop_instances")
 _LATE = 40.0
 
+DEATHS = [pytest.param("die", marks=pytest.mark.slow), "die-after", "lose-reply", "lose-call"]
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
 async def forgetful(workers: Crew) -> AsyncIterator[None]:
@@ -64,7 +66,7 @@ async def compensated(b: Bed) -> None:
     kept(b.world)
 
 
-@pytest.mark.parametrize("how", ["die", "die-after", "lose-reply", "lose-call"])
+@pytest.mark.parametrize("how", DEATHS)
 async def test_a_death_at_any_verb_on_the_way_changes_nothing(client: Client, tmp_path: Path, how: str) -> None:
     async def once(verb: str) -> None:
         world = World.healthy()
@@ -76,7 +78,7 @@ async def test_a_death_at_any_verb_on_the_way_changes_nothing(client: Client, tm
     await asyncio.gather(*(once(verb) for verb in FORWARD))
 
 
-@pytest.mark.parametrize("how", ["die", "die-after", "lose-reply", "lose-call"])
+@pytest.mark.parametrize("how", DEATHS)
 async def test_a_death_at_any_undo_changes_nothing(client: Client, tmp_path: Path, how: str) -> None:
     async def once(verb: str) -> None:
         world = World.healthy()
