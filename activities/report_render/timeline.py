@@ -84,14 +84,15 @@ def axis(report: Report, left: float, right: float) -> Axis:
     length = max(seconds_between(origin, last_moment(report)) or 0.0, 0.001)
     folds = _folds(_merged(_working(report, origin)), length)
     scale = (right - left - FOLD_WIDTH * len(folds)) / max(length - sum(end - start for start, end in folds), 0.001)
+    # Differences of large numbers lose their last digits: what they add up to is held within the drawing.
     pieces: list[Piece] = []
     at, x = 0.0, left
     for start, end in [*folds, (length, length)]:
         if start > at:
-            pieces.append(Piece(at, start, x, x + (start - at) * scale, folded=False))
+            pieces.append(Piece(at, start, x, min(x + (start - at) * scale, right), folded=False))
             x = pieces[-1].right
         if end > start:
-            pieces.append(Piece(start, end, x, x + FOLD_WIDTH, folded=True))
+            pieces.append(Piece(start, end, x, min(x + FOLD_WIDTH, right), folded=True))
             x = pieces[-1].right
         at = end
     return Axis(origin, tuple(pieces))
