@@ -18,6 +18,7 @@ from temporalio import activity
 from workflows.model.failure import Code, PermanentError, TemporaryError
 from workflows.model.report import Report, WriteReportRequest, WrittenReport
 
+from .durable import sync
 from .report_render import to_html, to_json, to_markdown
 from .report_render.words import as_utc
 from .wire import on_the_wire
@@ -98,7 +99,7 @@ class ReportStore:
             files = [folder / f"{name}.{suffix}" for suffix, _form in _FORMS]
             for path, (_suffix, form) in zip(files, _FORMS, strict=True):
                 _replace(path, form(report))
-            _sync_folder(folder)
+            sync(folder)
         except OSError as error:
             raise TemporaryError(
                 Code.CONFIGURATION,
@@ -145,14 +146,6 @@ def _replace(path: Path, text: str) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _parsed(path: Path) -> Report:

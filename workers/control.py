@@ -106,11 +106,6 @@ async def start(client: Client, request: BaseModel) -> str:
     return run
 
 
-async def start_failover(client: Client, request: FailoverRequest) -> str:
-    """Start a failover; its workflow id. See `start`."""
-    return await start(client, request)
-
-
 async def result_of(client: Client, run: str, kind: type[M]) -> M:
     """Wait for the end of a workflow that is no run, such as `Replicate`; its result.
 

@@ -33,7 +33,7 @@ def replicate(info: LabInfo) -> ReplicationState:
 
 async def replicated(info: LabInfo) -> ReplicationState:
     """The same, for who runs in an event loop already."""
-    client = await connect(_settings(info))
+    client = await connect(settings_of(info))
     run = await control.start(client, ReplicateRequest(runbook=APPLICATION))
     found = await control.result_of(client, run, ReplicationReport)
     failed = [step.detail for step in found.steps if step.state is StepState.FAILED]
@@ -42,7 +42,8 @@ async def replicated(info: LabInfo) -> ReplicationState:
     return found.state
 
 
-def _settings(info: LabInfo) -> Settings:
+def settings_of(info: LabInfo) -> Settings:
+    """The settings that point at this lab, whatever the environment says."""
     return Settings(
         temporal_address=info.temporal_address,
         namespace="default",

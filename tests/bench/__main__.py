@@ -20,12 +20,13 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.lab import lab
+from infra.lab.copies import settings_of
 from infra.lab.info import LabInfo
 from infra.lab.load import Load
 from tests.bench.direct import Direct
 from workers import control
 from workers.connect import connect
-from workers.demo.cockpit import APPROVER, settings_of
+from workers.demo.cockpit import APPROVER
 from workers.demo.detector import wait_for_outage
 from workflows.model.progress import RunState, StepRecord
 from workflows.model.report import Report
@@ -108,7 +109,7 @@ def _by_seawall(info: LabInfo, _folder: Path) -> Recover:
     async def recover() -> Sample:
         client = await connect(settings_of(info))
         request = FailoverRequest(runbook="shop", reason="bench", requested_by="bench")
-        run = await control.start_failover(client, request)
+        run = await control.start(client, request)
         while (view := await control.progress(client, run)).gate is None:
             assert not view.state.ended, view.headline
             await asyncio.sleep(0.005)

@@ -16,11 +16,11 @@ import pytest
 from playwright.sync_api import expect
 
 from infra.lab import lab
+from infra.lab.copies import settings_of
 from infra.lab.info import LabInfo
 from tests.browser.conftest import Picture
 from tests.browser.console import Console
 from workers.connect import connect
-from workers.demo.cockpit import settings_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.lab]
 

@@ -23,12 +23,12 @@ from temporalio.client import Client
 
 from infra.lab import lab, proctree
 from infra.lab.client import ask
+from infra.lab.copies import settings_of
 from infra.lab.info import LabInfo
 from infra.lab.load import Load
 from infra.lab.watcher import Watcher
 from workers import control
 from workers.connect import connect
-from workers.demo.cockpit import settings_of
 from workers.settings import READY_FILE
 from workflows.model.failure import PermanentError
 from workflows.model.progress import ProgressView, RunState, StepState
@@ -119,7 +119,7 @@ class Rig:
         for what in ("kill", *breaks):
             await asyncio.to_thread(lab.break_, self.info.folder, what, "primary")
         request = FailoverRequest(runbook="shop", reason="site A is gone", requested_by="ben")
-        self.run = await control.start_failover(self.client, request)
+        self.run = await control.start(self.client, request)
 
     async def progress(self) -> ProgressView:
         """Where the run is."""

@@ -84,7 +84,7 @@ async def test_a_cold_site_is_restored_and_what_is_lost_is_what_the_clients_miss
         await eventually(lambda: len(rig.load.acks) > brought + 40, "orders that nobody brings")
 
         planned = FailoverRequest(runbook="shop", reason="a planned move", requested_by="ben", planned=True)
-        rig.run = await control.start_failover(rig.client, planned)
+        rig.run = await control.start(rig.client, planned)
         refused = await ended(rig)
         assert (refused.end_state, refused.code) == (RunState.REFUSED, "UNSUPPORTED"), refused.summary
         assert primary(info, "primary")
@@ -161,7 +161,7 @@ async def test_before_an_operators_error_exactly_what_was_committed_comes_back(t
         request = FailoverRequest(
             runbook="shop", reason="orders were dropped", requested_by="ben", point=f"before {moment.isoformat()}"
         )
-        rig.run = await control.start_failover(rig.client, request)
+        rig.run = await control.start(rig.client, request)
         await rig.approve()
         report = await ended(rig)
         assert report.end_state is RunState.RECOVERED, report.summary

@@ -9,12 +9,12 @@ from urllib.parse import quote
 from rich.console import Console
 from rich.prompt import Confirm
 
+from infra.lab.copies import settings_of
 from infra.lab.info import LabInfo
 from workers import control
 from workers.cli.follow import Screen, screen_for
 from workers.connect import connect
 from workers.demo.scenario import Move
-from workers.settings import Settings
 from workflows.model.plan import Operation
 from workflows.model.progress import GateView, RunState
 from workflows.model.report import Report
@@ -29,19 +29,6 @@ from workflows.model.requests import (
 
 APPLICATION = "shop"
 APPROVER = "anna"
-
-
-def settings_of(info: LabInfo) -> Settings:
-    """The settings that point at this lab, whatever the environment says."""
-    return Settings(
-        temporal_address=info.temporal_address,
-        namespace="default",
-        runbooks=info.runbooks,
-        reports=info.reports,
-        state=info.state,
-        site="control",
-        origin="the demo's lab",
-    )
 
 
 async def conduct(info: LabInfo, move: Move, detected: datetime | None, yes: bool, screen: Console) -> Report:

@@ -150,8 +150,6 @@ class PlanRequest(Message):
     """Which recovery point is wanted."""
     at: datetime | None = None
     """The agreed time of the cutover."""
-    held: bool = False
-    """Whether the source is held off by its fence device, and must be reopened first."""
 
 
 StepRequest.model_rebuild()

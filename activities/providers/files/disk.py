@@ -6,6 +6,8 @@ import shutil
 import uuid
 from pathlib import Path
 
+from activities.durable import sync
+
 
 def write(path: Path, content: bytes) -> None:
     """Put a file there whole, durably, or not at all."""
@@ -16,15 +18,6 @@ def write(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
     part.replace(path)
     sync(path.parent)
-
-
-def sync(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def remove(path: Path) -> None:

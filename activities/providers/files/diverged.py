@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from activities.durable import sync
 from workflows.model.base import Message
 from workflows.model.messages import StepRequest, StepResult
 from workflows.model.observed import DivergedTable, Divergence
 
 from . import copying, guard, manifest, marker, rsync, source
-from .disk import remove, sync, write
+from .disk import remove, write
 from .manifest import Entry
 from .source import Origin
 from .state import Tree

@@ -10,13 +10,13 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from activities.durable import sync
 from activities.providers.base import now
 from workflows.model.failure import Code, OutcomeUnknownError, PermanentError, SeawallError
 from workflows.model.messages import StepRequest, StepResult
 from workflows.model.observed import FenceProof, Reach
 
 from . import copying, manifest, source, users
-from .disk import sync
 from .state import Fence, Tree, stale
 
 if TYPE_CHECKING:

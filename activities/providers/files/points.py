@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from activities.durable import sync
 from activities.providers.base import now
 from workflows.model.base import in_words
 from workflows.model.failure import Code, PermanentError
@@ -21,7 +22,7 @@ from workflows.model.point_choice import Way, parse_choice, pick
 from workflows.model.runbook import ReplicationMode, Snapshots
 
 from . import copying, source
-from .disk import remove, sync, write
+from .disk import remove, write
 from .state import Standing, Synced, Tree, mismatch, stale
 
 if TYPE_CHECKING:

@@ -22,11 +22,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from activities.durable import sync
 from workflows.model.base import Message
 from workflows.model.failure import Code, OutcomeUnknownError, PermanentError, TemporaryError
 from workflows.model.messages import Ref
 
-from .disk import remove, sync, write
+from .disk import remove, write
 from .settings import FENCED, STATE
 
 LOCK_SECONDS = 60.0

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
+from activities.durable import sync
 from workflows.model.base import Message
 from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import Ref
@@ -154,15 +155,6 @@ def write(path: Path, content: Message) -> None:
         os.fsync(file.fileno())
     part.replace(path)
     sync(path.parent)
-
-
-def sync(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def own(path: Path, site: PostgresSite) -> None:

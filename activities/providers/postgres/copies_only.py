@@ -7,10 +7,11 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from activities.durable import sync
 from workflows.model.failure import Code, OutcomeUnknownError, PermanentError
 from workflows.model.messages import StepRequest, StepResult
 
-from . import catalogue, guard, isolated, leftovers, restore, server, snapshot, sql, wal_archive
+from . import guard, isolated, leftovers, restore, server, snapshot, sql, wal_archive
 from .settings import PostgresSite
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def _set_aside(places: restore.Places) -> None:
             f"{places.aside} is there already, and so is {places.data}.", "Look at both and move one away, then retry."
         )
     places.data.rename(places.aside)
-    catalogue.sync(Path(places.data.parent))
+    sync(Path(places.data.parent))
 
 
 async def protect(provider: "PostgresProvider", request: StepRequest) -> StepResult:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from psycopg.conninfo import make_conninfo
 
+from activities.durable import sync
 from activities.providers.base import secret
 from workflows.model.base import in_words
 from workflows.model.failure import Code, PermanentError, TemporaryError
@@ -151,7 +152,7 @@ def swap(site: PostgresSite, epoch: int) -> None:
             elif data.exists():
                 data.rename(kept)
             new.rename(data)
-            fence_file._sync(str(data.parent))
+            sync(data.parent)
     except OSError as error:
         raise PermanentError(
             Code.CONFIGURATION,
@@ -182,7 +183,7 @@ def restore_configuration(site: PostgresSite, folder: Path) -> None:
     if not saved.exists():
         return
     for path in saved.iterdir():
-        fence_file._put(str(folder), path.name, path.read_bytes())
+        fence_file.put(str(folder), path.name, path.read_bytes())
 
 
 def forget_configuration(site: PostgresSite) -> None:

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from activities.durable import sync
 from workflows.model.base import Message
 from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import StepRequest, StepResult
@@ -169,9 +170,9 @@ def _make(part: Path) -> None:
 
 
 def _finish(part: Path, folder: Path, manifest: Manifest) -> None:
-    fence_file._put(str(part), MANIFEST, manifest.model_dump_json(indent=2).encode())
+    fence_file.put(str(part), MANIFEST, manifest.model_dump_json(indent=2).encode())
     part.rename(folder)
-    fence_file._sync(str(folder.parent))
+    sync(folder.parent)
 
 
 async def _rows(

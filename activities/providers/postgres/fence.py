@@ -20,6 +20,7 @@ from . import epoch, fence_file, observe, server, sql, streaming
 from .fence_file import FenceFile
 from .probe import probe_write
 from .settings import PostgresSite
+from .stopping import stop
 
 if TYPE_CHECKING:
     from .provider import PostgresProvider
@@ -50,7 +51,7 @@ async def fence(provider: "PostgresProvider", request: StepRequest) -> StepResul
         await _calm(provider, request)
     provider.context.still_mine()
     fence_file.write(site.data_dir, FenceFile.of(request.ref))
-    await _stop(provider, request, site)
+    await stop(provider, request, site, "the old server")
     with sql.acting("the fence"):
         await asyncio.to_thread(_hold, site, request)
     return await _proven(provider, request, changed=True)
@@ -142,21 +143,6 @@ async def _near(provider: "PostgresProvider", connection: sql.Connection, name: 
             Code.TARGET_UNFIT,
             f"No standby of {name} is near enough for a planned failover: {seen}.",
             "Mend replication, then ask again.",
-        )
-
-
-async def _stop(provider: "PostgresProvider", request: StepRequest, site: PostgresSite) -> None:
-    process = server.postmaster(site)
-    if process is None:
-        return
-    provider.context.still_mine()
-    limit = provider.settings.stop_timeout.total_seconds()
-    with sql.acting("the stop of the old server"):
-        stopped = await server.stop_fast(process, limit, provider.context.heartbeat)
-    if not stopped:
-        raise OutcomeUnknownError(
-            f"The server at {request.target.site} was told to stop and still runs after {limit:g} s.",
-            "Look at its log; the next attempt goes on from there.",
         )
 
 

@@ -9,6 +9,7 @@ import json
 import os
 from pathlib import Path
 
+from activities.durable import sync
 from workflows.model.base import Message
 from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import Ref
@@ -57,7 +58,7 @@ def read(data_dir: str) -> FenceFile | None:
 
 def write(data_dir: str, fence: FenceFile) -> None:
     """Put the fence file there, durably. PermanentError(CONFIGURATION) when the folder cannot be written."""
-    _put(data_dir, FENCE, json.dumps(fence.model_dump()).encode())
+    put(data_dir, FENCE, json.dumps(fence.model_dump()).encode())
 
 
 def signal_stands(data_dir: str) -> bool:
@@ -67,13 +68,13 @@ def signal_stands(data_dir: str) -> bool:
 
 def write_signal(data_dir: str) -> None:
     """Make the server come back as a standby, durably."""
-    _put(data_dir, SIGNAL, b"")
+    put(data_dir, SIGNAL, b"")
 
 
 def drop_signal(data_dir: str) -> None:
     """Let the server start as a primary again, durably."""
     (Path(data_dir) / SIGNAL).unlink(missing_ok=True)
-    _sync(data_dir)
+    sync(Path(data_dir))
 
 
 def clear(data_dir: str, fence: FenceFile) -> None:
@@ -81,10 +82,11 @@ def clear(data_dir: str, fence: FenceFile) -> None:
     if fence.made_signal:
         (Path(data_dir) / SIGNAL).unlink(missing_ok=True)
     (Path(data_dir) / FENCE).unlink(missing_ok=True)
-    _sync(data_dir)
+    sync(Path(data_dir))
 
 
-def _put(data_dir: str, name: str, content: bytes) -> None:
+def put(data_dir: str, name: str, content: bytes) -> None:
+    """Write a file whole, durably, as the folder's owner. PermanentError(CONFIGURATION) when it cannot be."""
     folder = Path(data_dir)
     part = folder / f"{name}.part"
     try:
@@ -98,18 +100,10 @@ def _put(data_dir: str, name: str, content: bytes) -> None:
         finally:
             os.close(handle)
         part.replace(folder / name)
-        _sync(data_dir)
+        sync(Path(data_dir))
     except OSError as error:
         raise PermanentError(
             Code.CONFIGURATION,
             f"{folder / name} cannot be written ({error.strerror}).",
             "Let the worker of this site write in the data directory, then retry.",
         ) from error
-
-
-def _sync(data_dir: str) -> None:
-    handle = os.open(data_dir, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -74,7 +74,7 @@ def configure(provider: "PostgresProvider", site: PostgresSite, standby: str, se
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     kept = [line for line in lines if line.partition("=")[0].strip() not in _KEYS]
     kept += [f"{key} = {_quoted(value)}" for key, value in wanted.items()]
-    fence_file._put(site.data_dir, AUTO, ("\n".join(kept) + "\n").encode())
+    fence_file.put(site.data_dir, AUTO, ("\n".join(kept) + "\n").encode())
     if not fence_file.signal_stands(site.data_dir):
         fence_file.write_signal(site.data_dir)
 

@@ -81,7 +81,7 @@ def write_note(site: PostgresSite, ref: Ref, stage: str) -> None:
     """Put the note there, durably."""
     path = note_path(site)
     note = Rebuilding(epoch=ref.epoch, key=ref.key, stage=stage)
-    fence_file._put(str(path.parent), path.name, json.dumps(note.model_dump()).encode())
+    fence_file.put(str(path.parent), path.name, json.dumps(note.model_dump()).encode())
 
 
 async def serving(provider: "PostgresProvider", request: StepRequest) -> Serving:

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from activities.durable import sync
 from workflows.model.base import Message, in_words
 from workflows.model.failure import Code, OutcomeUnknownError, PermanentError
 from workflows.model.messages import Ref, StepRequest, StepResult
@@ -24,6 +25,7 @@ from .lay_down import find, laid
 from .lay_down import lay_down as lay_down
 from .replay import Replayed, replay
 from .settings import PostgresSite
+from .stopping import stop
 
 if TYPE_CHECKING:
     from .provider import PostgresProvider
@@ -91,7 +93,7 @@ async def restore(provider: "PostgresProvider", request: StepRequest) -> StepRes
     changed = not places.swapped(request.ref) or server.postmaster(site) is None
     if not places.swapped(request.ref):
         await lay_down(provider, request, point, places.new)
-        await _stop(provider, request, site)
+        await stop(provider, request, site, "the standby")
         provider.context.still_mine()
         _swap(places, record)
     rest = await replay(provider, request, stored, wal_archive.best(store, stored))
@@ -175,21 +177,6 @@ async def _may(provider: "PostgresProvider", request: StepRequest, site: Postgre
         )
 
 
-async def _stop(provider: "PostgresProvider", request: StepRequest, site: PostgresSite) -> None:
-    process = server.postmaster(site)
-    if process is None:
-        return
-    provider.context.still_mine()
-    limit = provider.settings.stop_timeout.total_seconds()
-    with sql.acting("the stop of the standby"):
-        stopped = await server.stop_fast(process, limit, provider.context.heartbeat)
-    if not stopped:
-        raise OutcomeUnknownError(
-            f"The server at {request.target.site} was told to stop and still runs after {limit:g} s.",
-            "Look at its log; the next attempt goes on from there.",
-        )
-
-
 def _swap(places: Places, record: Record) -> None:
     """The old directory aside, the new one in its place. Each rename is one instant; between them there is none."""
     with sql.acting("the exchange of the data directories"):
@@ -201,7 +188,7 @@ def _swap(places: Places, record: Record) -> None:
                 )
             places.data.rename(places.aside)
         places.new.rename(places.data)
-        catalogue.sync(places.data.parent)
+        sync(places.data.parent)
 
 
 async def discard(provider: "PostgresProvider", request: StepRequest) -> StepResult:
@@ -216,7 +203,7 @@ async def discard(provider: "PostgresProvider", request: StepRequest) -> StepRes
     places = Places(site, request.ref.epoch)
     if places.swapped(request.ref):
         await _not_promoted(provider, request, site)
-        await _stop(provider, request, site)
+        await stop(provider, request, site, "the standby")
         provider.context.still_mine()
         with sql.acting("the return of the data directory"):
             await programs.in_thread(shutil.rmtree, places.new, True)
@@ -225,12 +212,12 @@ async def discard(provider: "PostgresProvider", request: StepRequest) -> StepRes
         provider.context.still_mine()
         with sql.acting("the return of the data directory"):
             places.aside.rename(places.data)
-            catalogue.sync(places.data.parent)
+            sync(places.data.parent)
     await _as_it_was(provider, request, site, record)
     await programs.in_thread(shutil.rmtree, places.new, True)
     # Last, so that an attempt that died before it knows what is left to do.
     places.record.unlink()
-    catalogue.sync(places.record.parent)
+    sync(places.record.parent)
     return StepResult(
         detail="What was set aside is back." if record.had_data else "What was restored is gone.",
         after={"running": record.was_running, "had_data": record.had_data},

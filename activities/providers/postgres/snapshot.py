@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from activities.durable import sync
 from activities.providers.base import now
 from workflows.model.base import in_words
 from workflows.model.failure import Code, PermanentError, TemporaryError
@@ -139,7 +140,7 @@ async def _take(
         with store.ours(request.ref):
             provider.context.still_mine()
             part.rename(final)
-            catalogue.sync(final.parent)
+            sync(final.parent)
     except BaseException:
         await programs.in_thread(shutil.rmtree, part, True)
         raise
