@@ -43,8 +43,9 @@ from activities.start_instances import Instances
 from activities.sync_delta import SyncDelta
 from activities.verify_consistency import VerifyConsistency
 from workers.connect import connect
+from workers.introducing import introduce
 from workers.marking import keep_marking, readable_runbooks
-from workers.sandbox import runner
+from workers.sandbox import plain_runner
 from workers.settings import READY_FILE, Settings
 from workers.sweeping import keep_sweeping
 from workflows.application import Application
@@ -128,7 +129,7 @@ def make_worker(client: Client, settings: Settings, registry: Registry | None = 
         task_queue=CONTROL_QUEUE if control else site_queue(settings.site),
         workflows=list(WORKFLOWS) if control else [],
         activities=activities,
-        workflow_runner=runner(),
+        workflow_runner=plain_runner(),
         # A dead worker's cached workflow is handed to the next worker after this long, not after the default 10 s.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
         max_heartbeat_throttle_interval=timedelta(seconds=1),
@@ -153,7 +154,11 @@ async def run_worker(settings: Settings) -> None:
     client = await _connect_patiently(settings, stop)
     if client is None:
         return
-    chores = [] if settings.site == "control" else [keep_marking(settings, registry), keep_sweeping(settings.state)]
+    chores = (
+        [introduce(client, settings, registry)]
+        if settings.site == "control"
+        else [keep_marking(settings, registry), keep_sweeping(settings.state)]
+    )
     tasks = [asyncio.create_task(chore) for chore in chores]
     async with make_worker(client, settings, registry):
         log.info("the worker of %s waits for work", settings.site)

@@ -9,14 +9,14 @@ from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from workers.converter import DATA_CONVERTER
-from workers.sandbox import runner
+from workers.sandbox import strict_runner
 from workers.worker import WORKFLOWS
 
 HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
 
 
 def replayer() -> Replayer:
-    return Replayer(workflows=list(WORKFLOWS), workflow_runner=runner(), data_converter=DATA_CONVERTER)
+    return Replayer(workflows=list(WORKFLOWS), workflow_runner=strict_runner(), data_converter=DATA_CONVERTER)
 
 
 def history(path: Path, recorded: str = "", altered: str = "") -> WorkflowHistory:

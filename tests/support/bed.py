@@ -21,7 +21,7 @@ from tests.support.runbooks import sim_runbook
 from tests.support.sim import World, kinds
 from tests.support.sim_books import Hall, SimBookkeeping, SimBubbles, SimVerify
 from workers import worker as product
-from workers.sandbox import runner
+from workers.sandbox import strict_runner
 from workflows.model.entity import ApplicationState, application_workflow_id
 from workflows.model.messages import CONTROL_QUEUE, site_queue
 from workflows.model.progress import PostureReport, ProgressView, ReplicationReport, RunState
@@ -89,7 +89,7 @@ class Crew:
             task_queue=CONTROL_QUEUE if control else site_queue(site),
             workflows=list(product.WORKFLOWS) if control else [],
             activities=activities,
-            **{"workflow_runner": runner(), **options},
+            **{"workflow_runner": strict_runner(), **options},
         )
 
 

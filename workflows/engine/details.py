@@ -9,7 +9,7 @@ takes all padding from cells: narrow empty cells and rows keep things apart.
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from html import escape
 
@@ -29,7 +29,7 @@ from .sentences import (
     title,
 )
 
-__all__ = ["MOST_BYTES", "action_words", "details_html", "headline", "update_json"]
+__all__ = ("MOST_BYTES", "action_words", "details_html", "headline", "update_json")
 
 MOST_BYTES = 20_000
 _FINISHED = (StepState.DONE, StepState.SKIPPED, StepState.UNDONE)
@@ -38,7 +38,7 @@ _GAP = '<tr><td height="4"></td></tr>'
 _MOST_PARKED = 4
 # Control characters, and those that make a text read in another order than it is written.
 _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-_MARKS = {
+_MARKS: Mapping[StepState, tuple[str, str, str]] = {
     StepState.PENDING: ("⬜", "pending", "#f3f4f6"),
     StepState.RUNNING: ("🔄", "running", "#dbe8fb"),
     StepState.WAITING: ("⏳", "waiting", "#fdf0cf"),
@@ -51,7 +51,7 @@ _MARKS = {
     StepState.UNDO_FAILED: ("❌", "undo failed", "#fbdcd9"),
 }
 _SIMULATED = ("🎭", "simulated", "#f3f4f6")
-_ACTIONS = {
+_ACTIONS: Mapping[str, str] = {
     "retry": "look again, then try again",
     "skip": "leave this step out and go on",
     "accept_degraded": "end as recovered, degraded, without this part",

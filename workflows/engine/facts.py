@@ -1,7 +1,7 @@
 """What an approver must know, as of now: what would be lost, what the old site looks like, what will be touched,
 what undo costs, and what could not be proved."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from workflows.model.base import in_words
 from workflows.model.observed import Observation, Reach
@@ -110,7 +110,7 @@ def _expected_loss(ledger: Ledger, runbook: Runbook) -> list[str]:
     return lines
 
 
-_REACH_WORDS = {
+_REACH_WORDS: Mapping[Reach, str] = {
     Reach.SERVING: "serves",
     Reach.STANDBY: "answers, and does not serve",
     Reach.REFUSED: "refuses connections: its process is gone",

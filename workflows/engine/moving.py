@@ -1,7 +1,7 @@
 """The stations that failover, switchover and failback share, in the order in which a procedure passes them."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from temporalio import workflow
@@ -74,16 +74,17 @@ class Moving(RecoveryRun):
         """Look at everything from every vantage point at once.
 
         The old site's own worker is asked too, since it may live behind a broken path; but its silence is waited for
-        only when asked to be patient, or when the others saw something unclear. What one observer sees at one site is
-        one activity: each more would be another turn of the workflow while users wait.
+        only when asked to be patient, or when the others saw something unclear. What one observer sees is one activity:
+        each more would be another turn of the workflow while users wait.
         """
         ledger = self.ledger
         source, target = ledger.source, ledger.target
         data = self._data()
-        own = asyncio.ensure_future(self._look(data, source, source))
+        at_source, at_target = self._places(data, source), self._places(self.runbook.components, target)
+        own = asyncio.ensure_future(self._look(at_source, source))
         seen = await asyncio.gather(
-            *(self._look(data, source, observer) for observer in ("control", target)),
-            self._look([*self.runbook.components], target, target),
+            self._look(at_source, "control"),
+            self._look([*at_source, *at_target], target),
         )
         looks = [look for batch in seen for look in batch]
         ledger.observations += looks
@@ -95,32 +96,41 @@ class Moving(RecoveryRun):
 
     async def look_at(self, site: str) -> None:
         """Look at one site only, from itself."""
-        self.ledger.observations += await self._look([*self.runbook.components], site, site)
+        self.ledger.observations += await self._look(self._places(self.runbook.components, site), site)
 
-    async def _look(self, names: Sequence[str], site: str, observer: str) -> Sequence[Observation]:
+    def _places(self, names: Iterable[str], site: str) -> list[Target]:
         ledger, components = self.ledger, self.runbook.components
-        targets = tuple(
+        return [
             Target(name=name, component=components[name], site=site, source=ledger.source, target=ledger.target)
             for name in names
-        )
-        at_old_site = observer == ledger.source
+        ]
+
+    async def _look(self, places: Sequence[Target], observer: str) -> Sequence[Observation]:
+        at_old_site = observer == self.ledger.source
         options = policies.look(policies.OLD_SITE_PATIENCE, tries=1) if at_old_site else policies.look()
         try:
             seen: Looks = await workflow.execute_activity(
                 "observe",
-                ObserveRequest(targets=targets, observer=observer),
+                ObserveRequest(targets=tuple(places), observer=observer),
                 task_queue=site_queue(observer),
                 result_type=Looks,
-                summary=f"{', '.join(names)} at {site}, seen by {observer}"[:100],
+                summary=f"{', '.join(f'{place.name} at {place.site}' for place in places)}, seen by {observer}"[:100],
                 **options,
             )
         except ActivityError as error:
             cause = error.cause
             why = cause.message if isinstance(cause, ApplicationError) else f"the worker of {observer} did not answer"
-            blind = Observation(
-                component="", site=site, observer=observer, reach=Reach.UNKNOWN, at=workflow.now(), detail=why
-            )
-            return [blind.model_copy(update={"component": name}) for name in names]
+            return [
+                Observation(
+                    component=place.name,
+                    site=place.site,
+                    observer=observer,
+                    reach=Reach.UNKNOWN,
+                    at=workflow.now(),
+                    detail=why,
+                )
+                for place in places
+            ]
         return seen.looks
 
     async def rise_above_what_stands(self, lease: Lease) -> None:
@@ -132,7 +142,7 @@ class Moving(RecoveryRun):
     async def pivot_in_the_world(self) -> str | None:
         """A data component that accepts writes at the target was promoted by an earlier execution of this run."""
         target = self.ledger.target
-        for look in await self._look(self._data(), target, target):
+        for look in await self._look(self._places(self._data(), target), target):
             if look.reach is Reach.SERVING:
                 return f"{look.component} at {target} accepts writes, so the point of no return is behind."
         return None

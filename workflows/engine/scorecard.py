@@ -52,7 +52,7 @@ def simulated(ledger: Ledger) -> list[StepRecord]:
     return [record for record in ledger.records.values() if record.kind == Verb.SIMULATE.value]
 
 
-_SCENERY = {verb.value for verb in (Verb.OPEN_BUBBLE, Verb.PROVE_ISOLATION, Verb.CLOSE_BUBBLE, Verb.GATE)}
+_SCENERY = (Verb.OPEN_BUBBLE, Verb.PROVE_ISOLATION, Verb.CLOSE_BUBBLE, Verb.GATE)
 """What belongs to the drill and not to the recovery that it rehearses."""
 
 

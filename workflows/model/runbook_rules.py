@@ -258,11 +258,11 @@ def _promises(runbook: Runbook) -> Iterator[RuleProblem]:
             )
 
 
-_UNLIKELY = {
+_UNLIKELY = (
     (Tier.HOT, ReplicationMode.INTERVAL),
     (Tier.WARM, ReplicationMode.BACKUP),
     (Tier.COLD, ReplicationMode.CONTINUOUS),
-}
+)
 
 
 def _public(runbook: Runbook) -> Iterator[RuleProblem]:

@@ -14,7 +14,7 @@ Three lines cross the graph:
 `cutover` is the step behind which users may notice something: the gate, or the agreed time after it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import PlanRequest
@@ -203,7 +203,11 @@ def _traffic_steps(request: PlanRequest, name: str, component: Component, cutove
     ]
 
 
-_ROLE_STEPS = {Role.DATA: _data_steps, Role.COMPUTE: _compute_steps, Role.TRAFFIC: _traffic_steps}
+_ROLE_STEPS: Mapping[Role, Callable[[PlanRequest, str, Component, str], list[Step]]] = {
+    Role.DATA: _data_steps,
+    Role.COMPUTE: _compute_steps,
+    Role.TRAFFIC: _traffic_steps,
+}
 
 
 def _measure_loss(request: PlanRequest, name: str) -> Step:
