@@ -26,6 +26,7 @@ from activities.fence import Fence
 from activities.flip_dns import FlipDns
 from activities.health_check import HealthCheck
 from activities.lease import Leases
+from activities.measure_capacity import MeasureCapacity
 from activities.measure_lag import MeasureLag
 from activities.measure_loss import MeasureLoss
 from activities.observe import Observe
@@ -85,6 +86,7 @@ def verb_activities(bench: Bench) -> list[Callable[..., Any]]:
         MeasureLoss(bench).measure_loss,
         CompareSites(bench).compare_sites,
         MeasureLag(bench).measure_lag,
+        MeasureCapacity(bench).measure_capacity,
         VerifyConsistency(bench).verify_consistency,
         ReopenSite(bench).reopen_site,
         ArchiveDiverged(bench).archive_diverged,

@@ -9,7 +9,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from workflows.engine import policies
 from workflows.engine.attributes import APPLICATION, OPERATION, STATE
 from workflows.engine.outcome import Done, Failed, classify
-from workflows.model.entity import ApplicationState, NoteReplicationRequest, ReplicationState
+from workflows.model.entity import ApplicationState, CopyState, NoteReplicationRequest, ReplicationState
 from workflows.model.failure import Code
 from workflows.model.messages import (
     CONTROL_QUEUE,
@@ -27,7 +27,7 @@ from workflows.model.plan import Mode, Operation, Step
 from workflows.model.progress import ReplicationReport, StepRecord, StepState
 from workflows.model.requests import ReplicateRequest
 from workflows.model.verbs import Verb
-from workflows.planning.replicating import choice_of, copying_steps, lag_of, told
+from workflows.planning.replicating import choice_of, copy_of, copying_steps, lag_of, told
 from workflows.planning.steps import data_components, make_step, streams
 
 T = TypeVar("T")
@@ -42,6 +42,7 @@ class Replicate:
         self._records: list[StepRecord] = []
         self._made: PlanRequest | None = None
         self._epoch = 0
+        self._last: ReplicationState | None = None
 
     @workflow.run
     async def run(self, request: ReplicateRequest | None = None) -> ReplicationReport:
@@ -60,7 +61,7 @@ class Replicate:
             return ReplicationReport(
                 application=request.runbook, active_site=active, skipped=f"{state.lease.holder} holds the application."
             )
-        self._epoch = state.epoch
+        self._epoch, self._last = state.epoch, state.replication
         self._made = PlanRequest(
             runbook=loaded.runbook,
             verbs=loaded.verbs,
@@ -84,32 +85,36 @@ class Replicate:
     async def _copy_all(self) -> ReplicationState:
         names = data_components(self._request)
         promised = self._request.runbook.objectives.rpo.total_seconds()
-        lags = await asyncio.gather(*(self._copy(name) for name in names))
+        copies = await asyncio.gather(*(self._copy(name) for name in names))
+        lags = [copy.lag_seconds for copy in copies]
         broken = [f"{record.words}: {record.detail}" for record in self._records if record.state is StepState.FAILED]
-        words = broken or [told(name, lag, promised) for name, lag in zip(names, lags, strict=True)]
+        words = broken or [told(copy, promised) for copy in copies]
         known = [lag for lag in lags if lag is not None]
         return ReplicationState(
             at=workflow.now(),
             healthy=not broken and len(known) == len(lags) and all(lag <= promised for lag in known),
             lag_seconds=max(known) if known and len(known) == len(lags) else None,
             sentence="; ".join(words),
+            copies=tuple(copies),
         )
 
-    async def _copy(self, name: str) -> float | None:
-        """One component's turn; how far its copy is behind afterwards, null when that was not measured."""
+    async def _copy(self, name: str) -> CopyState:
+        """One component's turn, and what is known of its copy afterwards."""
         component = self._request.runbook.components[name]
         copies = component.replication is not None and component.replication.snapshots is not None
         points = await self._points(name) if copies else ()
-        lag = None
+        lag: float | None = None
+        results: list[StepResult] = []
         for step in copying_steps(self._request, name, points, workflow.now()):
             done = await self._do(step)
             if done is None:
-                return None
+                return copy_of(name, None, results, self._last, workflow.now())
+            results.append(done)
             measured = done.after.get("lag_seconds")
             lag = float(measured) if isinstance(measured, int | float) else lag
         if not streams(component):
             lag = lag_of(component, await self._points(name), workflow.now())
-        return lag
+        return copy_of(name, lag, results, self._last, workflow.now())
 
     async def _points(self, name: str) -> tuple[RecoveryPoint, ...]:
         look = make_step(name, Verb.CHOOSE_RECOVERY_POINT, self._request.target, f"{name}: what can be restored")

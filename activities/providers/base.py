@@ -196,6 +196,11 @@ class Provider:
         """
         raise self.unsupported(Verb.MEASURE_LAG)
 
+    async def measure_capacity(self, request: StepRequest) -> StepResult:
+        """What room there is at `target.target` for the copy. Sets `after`: free_bytes and volume_bytes of the volume
+        that holds it, and received_bytes, a counter of what has arrived there; null where nothing streams in."""
+        raise self.unsupported(Verb.MEASURE_CAPACITY)
+
     async def verify_consistency(self, request: StepRequest) -> StepResult:
         """Compare the copy at `target.target` with the data at `target.source`. Sets `result.consistency`.
 

@@ -219,6 +219,12 @@ async def test_without_markers_loss_is_not_measured(sites: Sites) -> None:
     assert loss.seconds is None
 
 
+async def test_the_room_at_the_copy_is_told(sites: Sites) -> None:
+    after = (await sites.provider(NEW).measure_capacity(sites.ask(NEW, "capacity"))).after
+    assert 0 < after["free_bytes"] < after["volume_bytes"]
+    await refused(sites.provider(OLD).measure_capacity(sites.ask(NEW, "capacity")), Code.CONFIGURATION)
+
+
 async def test_a_copy_that_is_not_kept_in_step_is_frozen(sites: Sites) -> None:
     await sites.synced()
     assert (await sites.provider(NEW).measure_lag(sites.ask(NEW, "lag"))).after["lag_seconds"] == 0.0

@@ -25,6 +25,19 @@ async def test_a_healthy_replica_shows_the_marker_at_once(pair: Pair) -> None:
 
 
 @pytest.mark.lab
+async def test_what_has_come_in_rises_and_the_volume_is_told(pair: Pair) -> None:
+    first = (await pair.provider(NEW).measure_capacity(request(NEW))).after
+    pair.ask(OLD, "create table wide as select repeat('x', 1000) from generate_series(1, 1000)")
+    eventually(pair.in_step)
+    second = (await pair.provider(NEW).measure_capacity(request(NEW))).after
+    assert second["received_bytes"] - first["received_bytes"] > 1_000_000
+    assert 0 < second["free_bytes"] < second["volume_bytes"]
+    pair.kill(NEW)
+    stopped = (await pair.provider(NEW).measure_capacity(request(NEW))).after
+    assert (stopped["received_bytes"], stopped["volume_bytes"]) == (None, second["volume_bytes"])
+
+
+@pytest.mark.lab
 async def test_a_frozen_replica_is_found_though_it_says_streaming(pair: Pair) -> None:
     pair.ask(OLD, "insert into seawall.marker values (7, now() - interval '3 days', 'x')")
     eventually(pair.in_step)

@@ -31,6 +31,7 @@ class SimData(SimHomeward, SimPoints):
             Verb.MEASURE_LOSS,
             Verb.COMPARE_SITES,
             Verb.MEASURE_LAG,
+            Verb.MEASURE_CAPACITY,
             Verb.VERIFY_CONSISTENCY,
             Verb.ARCHIVE_DIVERGED,
             Verb.REBUILD_REPLICA,

@@ -26,6 +26,10 @@ class SimHomeward(SimProvider):
             raise PermanentError(Code.REPLICA_FROZEN, f"{replica[0]} at {replica[1]} got no marker in 30 s.")
         return StepResult(changed=False, after={"lag_seconds": self.world.lag, "lag_bytes": 0, "marker": 7})
 
+    async def measure_capacity(self, request: StepRequest) -> StepResult:
+        await self.reading(Verb.MEASURE_CAPACITY, request)
+        return StepResult(changed=False, after=dict(self.world.capacity))
+
     async def verify_consistency(self, request: StepRequest) -> StepResult:
         await self.reading(Verb.VERIFY_CONSISTENCY, request)
         source, target = (self.world.rows.get(pair, []) for pair in _both(request))

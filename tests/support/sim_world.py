@@ -76,6 +76,9 @@ class World:
     frozen: set[Pair] = field(default_factory=set)
     """Replicas that say that they are well, and apply nothing."""
     lag: float = 0.1
+    capacity: dict[str, int] = field(
+        default_factory=lambda: {"free_bytes": 80_000, "volume_bytes": 100_000, "received_bytes": 1_000}
+    )
     """Seconds that a marker takes to the replica."""
     behind: float = 0.0
     """Seconds of acknowledged writes that the replica has not received."""

@@ -38,8 +38,35 @@ async def test_a_turn_measures_and_lets_the_application_know(client: Client, tmp
     assert (report.state.healthy, report.state.lag_seconds, report.skipped) == (True, 0.1, "")
     assert state.replication == report.state
     assert "db is 100 ms behind" in report.state.sentence
-    assert [step.kind for step in report.steps] == ["measure_lag"]
+    assert [step.kind for step in report.steps] == ["measure_capacity", "measure_lag"]
     assert b.world.effects == []
+
+
+async def test_room_and_throughput_are_told_from_one_turn_to_the_next(client: Client, tmp_path: Path) -> None:
+    async with bed(client, tmp_path, hot()) as b:
+        first = await turn(b)
+        b.world.capacity |= {"received_bytes": 9_000_000, "free_bytes": 4_000}
+        second = await turn(b)
+        b.world.capacity["received_bytes"] = 5
+        third = await turn(b)
+    assert first.state is not None
+    assert second.state is not None
+    assert third.state is not None
+    assert (first.state.copies[0].free_bytes, first.state.copies[0].bytes_per_second) == (80_000, None)
+    came = (second.state.copies[0].bytes_per_second or 0) * (second.state.at - first.state.at).total_seconds()
+    assert came == pytest.approx(8_999_000)
+    assert "ONLY 4.0 kB (4%) free there" in second.state.sentence
+    assert "/s come in" in second.state.sentence
+    assert third.state.copies[0].bytes_per_second is None, "the counter of another replica says nothing"
+
+
+async def test_a_turn_that_fails_for_want_of_room_tells_of_it(client: Client, tmp_path: Path) -> None:
+    world = hot(snapshot=Fault("refuse", -1))
+    world.capacity["free_bytes"] = 0
+    async with bed(client, tmp_path, world, components=copied()) as b:
+        report = await turn(b)
+    assert report.state is not None
+    assert (report.state.healthy, report.state.copies[0].free_bytes) == (False, 0)
 
 
 async def test_nothing_is_copied_while_a_run_holds_the_application(client: Client, tmp_path: Path) -> None:
@@ -84,7 +111,7 @@ async def test_a_replica_that_only_says_it_is_well_is_told_as_unhealthy(client: 
     assert report.state is not None
     assert (report.state.healthy, report.state.lag_seconds) == (False, None)
     assert "got no marker" in report.state.sentence
-    assert [(step.state, step.code) for step in report.steps] == [(StepState.FAILED, "REPLICA_FROZEN")]
+    assert [(step.state, step.code) for step in report.steps][-1] == (StepState.FAILED, "REPLICA_FROZEN")
     assert state.replication is not None
     assert not state.replication.healthy
     assert not posture.ready

@@ -71,6 +71,15 @@ def in_words(seconds: float | None) -> str:
     return f"{days} days {hours} h" if hours else f"{days} days"
 
 
+def bytes_in_words(count: float) -> str:
+    """An amount of data for people, in powers of ten: `1500` gives "1.5 kB"."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 999.5:
+            return f"{count:.0f} {unit}" if unit == "bytes" or count >= 99.5 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),

@@ -127,7 +127,23 @@ class ReplicationState(Message):
     """Of the component that is furthest behind; null where one could not be measured."""
     sentence: str
     """For people: what is well, or which component is not and why."""
+    copies: tuple["CopyState", ...] = ()
+    """One for each data component."""
 
 
-for _message in (Lease, ReleaseRequest, NoteReplicationRequest, ApplicationState):
+class CopyState(Message):
+    """One component's copy, as the last `Replicate` found it; null is not measured."""
+
+    component: str
+    lag_seconds: float | None = None
+    free_bytes: int | None = None
+    """On the volume that holds the copy."""
+    volume_bytes: int | None = None
+    received_bytes: int | None = None
+    """A counter of what has come in, where it streams: its rise from one turn to the next is the throughput."""
+    bytes_per_second: float | None = None
+    """What came in, on the average since the last turn; of a copy that is made now and then, while it was made."""
+
+
+for _message in (ReplicationState, Lease, ReleaseRequest, NoteReplicationRequest, ApplicationState):
     _message.model_rebuild()

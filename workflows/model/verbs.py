@@ -22,6 +22,7 @@ class Verb(StrEnum):
     MEASURE_LOSS = "measure_loss"
     COMPARE_SITES = "compare_sites"
     MEASURE_LAG = "measure_lag"
+    MEASURE_CAPACITY = "measure_capacity"
     VERIFY_CONSISTENCY = "verify_consistency"
     REOPEN_SITE = "reopen_site"
     ARCHIVE_DIVERGED = "archive_diverged"

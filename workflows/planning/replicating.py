@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from workflows.model.base import in_words
-from workflows.model.messages import PlanRequest
+from workflows.model.base import bytes_in_words, in_words
+from workflows.model.entity import CopyState, ReplicationState
+from workflows.model.messages import PlanRequest, StepResult
 from workflows.model.observed import RecoveryPoint
 from workflows.model.plan import Step
 from workflows.model.runbook import Component, ReplicationMode
@@ -16,11 +18,17 @@ PULL_LOG = "pull_log"
 """The step that brings the log beside the copies of a component that streams too: between two of them any moment can
 then be restored."""
 
+LITTLE_ROOM = 0.1
+"""The share of a volume below which its room is called little."""
+
 
 def copying_steps(request: PlanRequest, name: str, points: Sequence[RecoveryPoint], now: datetime) -> list[Step]:
     """The steps of one data component, one after the other."""
     component, target = request.runbook.components[name], request.target
     verbs: list[tuple[Verb, str, str]] = []
+    if can(request, name, Verb.MEASURE_CAPACITY):
+        # First: what fails for want of room is then told with it.
+        verbs.append((Verb.MEASURE_CAPACITY, "", f"{name}: what room there is at {target}"))
     if streams(component) and can(request, name, Verb.MEASURE_LAG):
         verbs.append((Verb.MEASURE_LAG, "", f"{name}: {target} really follows"))
     if snapshot_due(component, points, now) and can(request, name, Verb.SNAPSHOT):
@@ -54,9 +62,40 @@ def lag_of(component: Component, points: Sequence[RecoveryPoint], now: datetime)
     return max(0.0, (now - max(covered)).total_seconds()) if covered and not streams(component) else None
 
 
-def told(name: str, lag: float | None, promised: float) -> str:
-    """One component's lag, for people."""
-    if lag is None:
-        return f"{name}: how far the copy is behind was not measured"
-    over = " MORE THAN THE RPO" if lag > promised else ""
-    return f"{name} is {in_words(lag)} behind (RPO {in_words(promised)}){over}"
+def copy_of(
+    name: str, lag: float | None, results: Sequence[StepResult], last: ReplicationState | None, now: datetime
+) -> CopyState:
+    """What the turn found of one component's copy; throughput by what has come in since the last turn, or by what the
+    copying itself measured."""
+    found: dict[str, Any] = {}
+    for result in results:
+        found |= {key: value for key, value in result.after.items() if value is not None}
+    copy = CopyState(
+        component=name,
+        lag_seconds=lag,
+        free_bytes=found.get("free_bytes"),
+        volume_bytes=found.get("volume_bytes"),
+        received_bytes=found.get("received_bytes"),
+        bytes_per_second=found.get("bytes_per_second"),
+    )
+    before = next((old for old in last.copies if old.component == name), None) if last else None
+    if last is None or before is None or before.received_bytes is None or copy.received_bytes is None:
+        return copy
+    came, seconds = copy.received_bytes - before.received_bytes, (now - last.at).total_seconds()
+    # A counter that fell is another replica's: nothing is known of the time between.
+    return copy.model_copy(update={"bytes_per_second": came / seconds}) if came >= 0 and seconds > 0 else copy
+
+
+def told(copy: CopyState, promised: float) -> str:
+    """One component's copy, for people."""
+    if copy.lag_seconds is None:
+        return f"{copy.component}: how far the copy is behind was not measured"
+    over = " MORE THAN THE RPO" if copy.lag_seconds > promised else ""
+    words = [f"{copy.component} is {in_words(copy.lag_seconds)} behind (RPO {in_words(promised)}){over}"]
+    if copy.bytes_per_second is not None:
+        words.append(f"{bytes_in_words(copy.bytes_per_second)}/s come in")
+    if copy.free_bytes is not None and copy.volume_bytes:
+        share = copy.free_bytes / copy.volume_bytes
+        little = "ONLY " if share < LITTLE_ROOM else ""
+        words.append(f"{little}{bytes_in_words(copy.free_bytes)} ({share:.0%}) free there")
+    return ", ".join(words)

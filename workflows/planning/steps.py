@@ -26,6 +26,7 @@ _EXPECTED: Mapping[Verb, float] = {
     Verb.MEASURE_LOSS: 2.0,
     Verb.COMPARE_SITES: 0.5,
     Verb.MEASURE_LAG: 0.5,
+    Verb.MEASURE_CAPACITY: 0.1,
     Verb.VERIFY_CONSISTENCY: 2.0,
     Verb.REOPEN_SITE: 2.0,
     Verb.ARCHIVE_DIVERGED: 3.0,

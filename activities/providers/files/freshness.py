@@ -1,8 +1,10 @@
 """How old the copy is. The source cannot be marked through rsync, so it is asked what it has that the copy lacks."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from activities.providers.base import now
+from activities.providers.volume import capacity
 from workflows.model.base import in_words
 from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import StepRequest, StepResult
@@ -13,6 +15,12 @@ if TYPE_CHECKING:
     from .provider import FilesProvider
 
 GRACE_SECONDS = 30.0
+
+
+async def measure_capacity(provider: "FilesProvider", request: StepRequest) -> StepResult:
+    """Room on the volume of the tree, at the worker that stands on it."""
+    provider.insist_on_being_at(request.target.target)
+    return capacity(Path(provider.site(request.target.target).path))
 
 
 async def measure_lag(provider: "FilesProvider", request: StepRequest) -> StepResult:

@@ -34,6 +34,7 @@ class FilesProvider(Provider):
             Verb.HEALTH_CHECK,
             Verb.MEASURE_LOSS,
             Verb.MEASURE_LAG,
+            Verb.MEASURE_CAPACITY,
             Verb.VERIFY_CONSISTENCY,
             Verb.ARCHIVE_DIVERGED,
             Verb.REBUILD_REPLICA,
@@ -143,6 +144,9 @@ class FilesProvider(Provider):
 
     async def measure_lag(self, request: StepRequest) -> StepResult:
         return await freshness.measure_lag(self, request)
+
+    async def measure_capacity(self, request: StepRequest) -> StepResult:
+        return await freshness.measure_capacity(self, request)
 
     async def verify_consistency(self, request: StepRequest) -> StepResult:
         return await consistency.verify(self, request)

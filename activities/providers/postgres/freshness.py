@@ -5,11 +5,13 @@ import asyncio
 import contextlib
 import time
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 
 from activities.providers.base import now
+from activities.providers.volume import capacity
 from workflows.model.base import in_words
 from workflows.model.failure import Code, PermanentError, SeawallError
 from workflows.model.messages import StepRequest, StepResult
@@ -28,6 +30,7 @@ _SEEN = """
 select exists (select from seawall.marker where number = %s and at = %s) as seen,
        pg_wal_lsn_diff(%s::pg_lsn, pg_last_wal_replay_lsn())::bigint as missing
 """
+_RECEIVED = "select pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0')::bigint as received"
 _TRIES = 20
 
 
@@ -50,6 +53,18 @@ async def measure(provider: "PostgresProvider", request: StepRequest) -> StepRes
                     await asyncio.sleep(0.005)
         await asyncio.sleep(0.1)
     raise await _frozen(provider, request, found, number, limit)
+
+
+async def capacity_of(provider: "PostgresProvider", request: StepRequest) -> StepResult:
+    """Room on the volume of the data directory, and how far the log has come in."""
+    name = request.target.target
+    site = provider.local(name)
+    received: int | None = None
+    # A copy that is not running (warm, cold) has a volume all the same.
+    with contextlib.suppress(sql.Unreachable, TimeoutError, psycopg.Error):
+        async with sql.session(provider.address(name)) as connection:
+            received = (await sql.row(connection, _RECEIVED))["received"]
+    return await asyncio.to_thread(capacity, Path(site.data_dir), received)
 
 
 async def _mark(provider: "PostgresProvider", primary: str) -> tuple[int, datetime, str]:

@@ -63,6 +63,7 @@ class PostgresProvider(Provider):
             Verb.MEASURE_LOSS,
             Verb.COMPARE_SITES,
             Verb.MEASURE_LAG,
+            Verb.MEASURE_CAPACITY,
             Verb.VERIFY_CONSISTENCY,
             Verb.ARCHIVE_DIVERGED,
             Verb.REBUILD_REPLICA,
@@ -178,6 +179,9 @@ class PostgresProvider(Provider):
 
     async def measure_lag(self, request: StepRequest) -> StepResult:
         return await freshness.measure(self, request)
+
+    async def measure_capacity(self, request: StepRequest) -> StepResult:
+        return await freshness.capacity_of(self, request)
 
     async def verify_consistency(self, request: StepRequest) -> StepResult:
         return await consistency.verify(self, request)

@@ -187,7 +187,7 @@ async def pull(provider: "PostgresProvider", request: StepRequest) -> StepResult
             "covers_until": goal.at.isoformat(),
             "bytes": brought,
             "seconds": round(seconds, 3),
-            "throughput": round(brought / seconds) if brought is not None and seconds > 0 else None,
+            "bytes_per_second": round(brought / seconds) if brought is not None and seconds > 0 else None,
             "slot": slot_name(request),
             "chapter": chapter.folder.name,
         },
