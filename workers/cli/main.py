@@ -113,11 +113,12 @@ def demo(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the outcome to this file.")] = None,
     cycles: Annotated[int | None, typer.Option(min=1, max=1000, help="How many times.")] = None,
     seed: Annotated[int, typer.Option(help="Varies the moment of the disaster.")] = 0,
+    rate: Annotated[float, typer.Option(min=1, max=1000, help="Orders a second, of all clients together.")] = 50,
 ) -> None:
     """Zero to report: start a lab, break it for real, recover it, and compare with what the clients saw."""
     from workers.demo.run import run_demo
 
-    raise typer.Exit(run_demo(scenario, yes, json_file, cycles, seed))
+    raise typer.Exit(run_demo(scenario, yes, json_file, cycles, seed, rate))
 
 
 def main() -> None:

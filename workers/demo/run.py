@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -31,9 +32,22 @@ FOLDER = Path(".seawall/demo")
 _WARM_UP = 2.0
 _COOL_DOWN = 2.0
 _BETWEEN = 1.0
+_EACH = 20.0
+"""Orders a second that one client sends at most."""
 
 
-def run_demo(name: str, yes: bool, json_file: Path | None, cycles: int | None, seed: int) -> int:
+@dataclass(frozen=True)
+class Show:
+    """One telling of a story."""
+
+    scenario: Scenario
+    yes: bool
+    dice: random.Random
+    screen: Console
+    rate: float
+
+
+def run_demo(name: str, yes: bool, json_file: Path | None, cycles: int | None, seed: int, rate: float) -> int:
     """Tell a story, `cycles` times; 0 when every one ended as it must.
 
     Args:
@@ -42,34 +56,34 @@ def run_demo(name: str, yes: bool, json_file: Path | None, cycles: int | None, s
         json_file: where the outcome is written.
         cycles: how many times, each on a fresh lab unless the story goes on; as the story says when None.
         seed: varies the moment of the disaster.
+        rate: orders a second that the clients send.
     """
     scenario, screen = find_scenario(name), Console(highlight=False)
     dice = random.Random(seed)  # noqa: S311  the moment of a break, nothing secret
     screen.print(f"[bold]{scenario.name}[/bold]: {scenario.story}\n")
-    times = cycles or scenario.cycles
+    times, show = cycles or scenario.cycles, Show(scenario, yes, dice, screen, rate)
     if scenario.goes_on:
-        result = _in_one_lab(scenario, yes, times, dice, screen)
+        result = _in_one_lab(show, times)
     else:
-        result = together([_in_a_fresh_lab(scenario, yes, number, times, dice, screen) for number in range(times)])
+        result = together([_in_a_fresh_lab(show, number, times) for number in range(times)])
     if json_file:
         json_file.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
         screen.print(f"Outcome written to {json_file}")
     return 0 if result.as_expected else 1
 
 
-def _in_a_fresh_lab(
-    scenario: Scenario, yes: bool, number: int, times: int, dice: random.Random, screen: Console
-) -> DemoOutcome:
+def _in_a_fresh_lab(show: Show, number: int, times: int) -> DemoOutcome:
     if times > 1:
-        screen.rule(f"cycle {number + 1} of {times}")
-    return _in_one_lab(scenario, yes, 1, dice, screen)
+        show.screen.rule(f"cycle {number + 1} of {times}")
+    return _in_one_lab(show, 1)
 
 
-def _in_one_lab(scenario: Scenario, yes: bool, times: int, dice: random.Random, screen: Console) -> DemoOutcome:
+def _in_one_lab(show: Show, times: int) -> DemoOutcome:
     """All cycles one after the other in one lab, under one load; audited at the end, over all that it wrote."""
+    scenario, screen = show.scenario, show.screen
     info = lab.up(FOLDER, synchronous=scenario.synchronous, say=screen.print)
     try:
-        moves, reports, client = _live(info, scenario, yes, times, dice, screen)
+        moves, reports, client = _live(info, show, times)
         found = outcome(scenario.name, moves, reports, client)
         _compare(reports[-1], found, screen)
         return found
@@ -78,10 +92,8 @@ def _in_one_lab(scenario: Scenario, yes: bool, times: int, dice: random.Random, 
         screen.print(f"The reports are kept in {FOLDER / 'reports'}")
 
 
-def _live(
-    info: LabInfo, scenario: Scenario, yes: bool, times: int, dice: random.Random, screen: Console
-) -> tuple[list[DemoMove], list[Report], ClientView]:
-    load, watcher = Load(info), Watcher(info)
+def _live(info: LabInfo, show: Show, times: int) -> tuple[list[DemoMove], list[Report], ClientView]:
+    load, watcher = Load(info, clients=max(4, round(show.rate / _EACH)), rate=show.rate), Watcher(info)
     moves: list[DemoMove] = []
     reports: list[Report] = []
     load.start()
@@ -89,10 +101,10 @@ def _live(
     try:
         for number in range(times):
             if times > 1:
-                screen.rule(f"cycle {number + 1} of {times}")
-            time.sleep(_WARM_UP + dice.random())
-            for move in scenario.moves:
-                report, judgement = _make(info, move, load, yes, screen)
+                show.screen.rule(f"cycle {number + 1} of {times}")
+            time.sleep(_WARM_UP + show.dice.random())
+            for move in show.scenario.moves:
+                report, judgement = _make(info, move, load, show)
                 reports.append(report)
                 moves.append(judgement)
                 if not judgement.as_expected:
@@ -117,14 +129,14 @@ def _live(
     return moves, reports, view
 
 
-def _make(info: LabInfo, move: Move, load: Load, yes: bool, screen: Console) -> tuple[Report, DemoMove]:
+def _make(info: LabInfo, move: Move, load: Load, show: Show) -> tuple[Report, DemoMove]:
     """One move, as Seawall reports it and as the clients saw it."""
     began, errors = time.monotonic(), load.errors
-    detected = _disaster(info, move, screen)
-    report = asyncio.run(conduct(info, move, detected, yes, screen))
+    detected = _disaster(info, move, show.screen)
+    report = asyncio.run(conduct(info, move, detected, show.yes, show.screen))
     time.sleep(_BETWEEN)
     found = judged(move, report, load.outage_since(began), load.errors - errors)
-    screen.print(
+    show.screen.print(
         f"{found.operation}: {found.end_state.value}, {in_words(found.outage_seconds)} without an answer for the "
         f"clients, {found.errors} orders repeated"
     )
