@@ -189,6 +189,24 @@ async def test_after_a_rewind_that_was_killed_it_is_copied_anew(pair: Pair) -> N
     assert not (await rebuild(pair)).changed
 
 
+async def test_what_was_written_after_an_abandoned_rewind_is_not_thrown_away(pair: Pair) -> None:
+    await fail_over(pair, lost=3)
+    await archive(pair)
+    guard.write_note(pair.settings().sites[OLD], request(OLD, "db.rebuild").ref, "rewind")
+    (pair.data(OLD) / "standby.signal").unlink(missing_ok=True)
+    pair.start(OLD)
+    pair.ask(OLD, "insert into orders values ('by hand', 1)")
+    pair.kill(OLD)
+    with pytest.raises(PermanentError) as caught:
+        await rebuild(pair, epoch=7)
+    assert caught.value.code is Code.PRECONDITION_CHANGED
+    found = (await archive(pair, epoch=7)).divergence
+    assert found
+    assert "client=by hand, seq=1" in found.tables[0].keys
+    await rebuild(pair, epoch=7)
+    assert follows(pair)
+
+
 @pytest.mark.parametrize("anew", [False, True])
 async def test_killed_at_each_point_a_rebuild_comes_through_in_the_end(pair: Pair, anew: bool) -> None:
     await fail_over(pair, lost=3)

@@ -66,15 +66,23 @@ def note_path(site: PostgresSite) -> Path:
 
 
 def read_note(site: PostgresSite) -> Rebuilding | None:
-    """The note; None when there is none."""
+    """The note; None when there is none, or when it is about an earlier life of the directory: one that was begun to be
+    overwritten, was started again since, and may hold commits of its own."""
     try:
-        return Rebuilding.model_validate_json(note_path(site).read_bytes())
+        note = Rebuilding.model_validate_json(note_path(site).read_bytes())
+        return None if note.stage in ("rewind", "swap") and _started_since(site) else note
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         raise PermanentError(
             Code.CONFIGURATION, f"The note {note_path(site)} cannot be read.", "Look at it by hand, then retry."
         ) from error
+
+
+def _started_since(site: PostgresSite) -> bool:
+    """A server writes its options down at each start; neither a rewind nor a base backup brings that file."""
+    options = Path(site.data_dir, "postmaster.opts")
+    return options.exists() and options.stat().st_mtime_ns > note_path(site).stat().st_mtime_ns
 
 
 def write_note(site: PostgresSite, ref: Ref, stage: str) -> None:
