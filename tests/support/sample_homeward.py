@@ -215,7 +215,7 @@ def window_view() -> ProgressView:
     """An approved failback that waits for its agreed time."""
     waits = {"state": StepState.WAITING, "ended": None, "attempts": 0}
     rows = records(FAILBACK_ROWS, until="fence", wait_for_window=waits)
-    return view(failback(), RunState.AWAITING_APPROVAL, steps=rows, now=at(400))
+    return view(failback(), RunState.WAITING_FOR_AGREED_TIME, steps=rows, now=at(400))
 
 
 def drill_view(**more: Any) -> ProgressView:

@@ -190,8 +190,8 @@ async def test_an_agreed_time_is_waited_for(client: Client, tmp_path: Path) -> N
     async with bed(client, tmp_path, hot()) as b:
         run = await b.launch("Switchover", at=at.isoformat())
         await b.approve(run)
-        view = await b.progress(run)
-        assert {s.id: s.state for s in view.steps}["window"] in (StepState.PENDING, StepState.WAITING)
+        view = await b.until(run, RunState.WAITING_FOR_AGREED_TIME)
+        assert {s.id: s.state for s in view.steps}["window"] is StepState.WAITING
         report = await run.result()
     steps = {step.id: step for step in report.steps}
     assert report.end_state is RunState.RECOVERED

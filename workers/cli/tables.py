@@ -23,6 +23,7 @@ _STATE_STYLES = {
     RunState.REFUSED: "red",
     RunState.PARKED: "bold red",
     RunState.AWAITING_APPROVAL: "bold yellow",
+    RunState.WAITING_FOR_AGREED_TIME: "yellow",
     RunState.PAUSED: "yellow",
     RunState.COMPENSATING: "yellow",
 }

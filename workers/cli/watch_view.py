@@ -18,7 +18,6 @@ from workflows.engine.sentences import (
     is_simulated,
     notice,
     promised_seconds,
-    state_label,
     title,
     window,
 )
@@ -84,7 +83,7 @@ def _command(action: str, view: ProgressView, parked: ParkedStep | None = None) 
 def _header(view: ProgressView) -> RenderableType:
     line = plain(title(view), "bold")
     line.append("  ")
-    line.append_text(state_text(state_label(view)))
+    line.append_text(state_text(view.state))
     if view.epoch is not None:
         line.append(f"  epoch {view.epoch}", "dim")
     told = [plain(notice(view), "bold cyan")] if notice(view) else []

@@ -25,7 +25,6 @@ from .sentences import (
     names,
     notice,
     promised_seconds,
-    state_label,
     title,
 )
 
@@ -124,7 +123,7 @@ def _progress(view: ProgressView) -> str:
     count = f"{done} of {len(view.steps)} steps{simulated}, " if view.steps else ""
     epoch = f", epoch {view.epoch}" if view.epoch is not None else ""
     news = "" if view.state.ended else " Press R for news."
-    return f"<p>{bar}<b>{_safe(state_label(view))}</b>{epoch}. {count}{_time(view)}.{news}</p>"
+    return f"<p>{bar}<b>{_safe(view.state.value)}</b>{epoch}. {count}{_time(view)}.{news}</p>"
 
 
 def _time(view: ProgressView) -> str:

@@ -242,8 +242,10 @@ class RecoveryRun(Holding):
             return RunState.COMPENSATING
         if executor is None:
             return RunState.STARTING
-        if ledger.in_state(StepState.WAITING) and not ledger.in_state(StepState.RUNNING):
-            return RunState.AWAITING_APPROVAL
+        waiting = ledger.in_state(StepState.WAITING)
+        if waiting and not ledger.in_state(StepState.RUNNING):
+            agreed = all(record.kind == Verb.WINDOW.value for record in waiting)
+            return RunState.WAITING_FOR_AGREED_TIME if agreed else RunState.AWAITING_APPROVAL
         if executor.paused and not ledger.in_state(StepState.RUNNING):
             return RunState.PAUSED
         return RunState.RUNNING

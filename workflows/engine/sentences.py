@@ -76,13 +76,6 @@ def window(view: ProgressView) -> StepRecord | None:
     return next(waiting, None)
 
 
-def state_label(view: ProgressView) -> str:
-    """The state for people: a run that waits for the agreed time waits for no approval."""
-    if view.state is RunState.AWAITING_APPROVAL and not view.gate and window(view):
-        return "WAITING_FOR_AGREED_TIME"
-    return view.state.value
-
-
 def promised_seconds(view: ProgressView) -> float | None:
     """The RTO, where the clock that began with the declaration is held against it: in no drill, since clones are made
     first, and in no planned work, which waits for people and for an agreed time while users are served."""
