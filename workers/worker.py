@@ -25,6 +25,7 @@ from activities.compare_sites import CompareSites
 from activities.fence import Fence
 from activities.flip_dns import FlipDns
 from activities.health_check import HealthCheck
+from activities.hold_schedules import HeldSchedules
 from activities.lease import Leases
 from activities.measure_lag import MeasureLag
 from activities.measure_loss import MeasureLoss
@@ -42,6 +43,7 @@ from activities.snapshot import Snapshot
 from activities.start_instances import Instances
 from activities.sync_delta import SyncDelta
 from activities.verify_consistency import VerifyConsistency
+from activities.watch_holder import Watch
 from workers.connect import connect
 from workers.marking import keep_marking, readable_runbooks
 from workers.sandbox import runner
@@ -110,6 +112,8 @@ def control_activities(client: Client, settings: Settings, registry: Registry) -
         leases.note_drill,
         leases.is_live_drill,
         leases.note_replication,
+        Watch(client).watch_holder,
+        HeldSchedules(client).hold_schedules,
         ReportStore(settings.reports).write_report,
     ]
 

@@ -182,7 +182,13 @@ class RecoveryRun(Holding):
         name = step.component
         accepted = self.executor.accepted_risk.get(name or "") if self.executor else None
         return StepRequest(
-            ref=Ref(workflow_id=ledger.workflow_id, application=ledger.application, step=step.id, epoch=lease.epoch),
+            ref=Ref(
+                workflow_id=ledger.workflow_id,
+                application=ledger.application,
+                step=step.id,
+                epoch=lease.epoch,
+                execution=workflow.info().original_execution_run_id,
+            ),
             target=Target(
                 name=name or "",
                 component=runbook.components[name] if name else next(iter(runbook.components.values())),
@@ -202,6 +208,7 @@ class RecoveryRun(Holding):
             public=self.public_check() if step.verb is Verb.VERIFY else None,
             choice=ledger.choice,
             max_lag=runbook.failback.max_lag.total_seconds(),
+            adopts=ledger.adopts,
         )
 
     async def _activity(
@@ -242,7 +249,8 @@ class RecoveryRun(Holding):
             return RunState.COMPENSATING
         if executor is None:
             return RunState.STARTING
-        if ledger.in_state(StepState.WAITING) and not ledger.in_state(StepState.RUNNING):
+        waiting = [record for record in ledger.in_state(StepState.WAITING) if record.kind != Verb.HOLD_OFF]
+        if waiting and not ledger.in_state(StepState.RUNNING):
             return RunState.AWAITING_APPROVAL
         if executor.paused and not ledger.in_state(StepState.RUNNING):
             return RunState.PAUSED
