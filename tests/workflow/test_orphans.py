@@ -30,7 +30,7 @@ async def cut_off(b: Bed, verb: str, **fields: bool) -> Orphan:
     run = await b.start(**fields)
     await b.approve(run)
     await eventually(b.world.hanging.is_set)
-    await run.terminate("the wrong button")
+    await run.terminate(reason="the wrong button")
     return await b.orphan()
 
 
@@ -142,7 +142,7 @@ async def test_a_drill_that_is_terminated_is_forgotten_and_a_real_run_needs_no_a
         drill = await b.launch("Drill")
         await eventually(world.hanging.is_set)
         assert (await b.state()).rehearsal is not None
-        await drill.terminate("not today")
+        await drill.terminate(reason="not today")
 
         async def forgotten() -> bool:
             return (await b.state()).rehearsal is None
@@ -166,7 +166,7 @@ async def test_the_watch_survives_the_restart_of_its_worker(client: Client, tmp_
         run = await b.start()
         await b.until(run, RunState.AWAITING_APPROVAL)
         await restarted.stop("control")
-        await run.terminate("while nobody watches")
+        await run.terminate(reason="while nobody watches")
         await restarted.start("control", workflow_runner=UnsandboxedWorkflowRunner())
         orphan = await b.orphan()
     assert orphan.ending.reason == "while nobody watches"
