@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,8 @@ class Crew:
             task_queue=CONTROL_QUEUE if control else site_queue(site),
             workflows=list(product.WORKFLOWS) if control else [],
             activities=activities,
+            max_heartbeat_throttle_interval=timedelta(seconds=1),
+            default_heartbeat_throttle_interval=timedelta(seconds=1),
             **{"workflow_runner": runner(), **options},
         )
 

@@ -115,7 +115,8 @@ async def test_of_two_that_adopt_at_once_one_goes_on(client: Client, tmp_path: P
             return states.count(RunState.REFUSED) == 2 and RunState.AWAITING_APPROVAL in states
 
         await eventually(settled)
-        winner = next(run for run in runs if (await b.progress(run)).state is RunState.AWAITING_APPROVAL)
+        states = [(await b.progress(run)).state for run in runs]
+        winner = runs[states.index(RunState.AWAITING_APPROVAL)]
         await b.approve(winner)
         report = await winner.result()
     assert (report.end_state, report.epoch) == (RunState.RECOVERED, 2)
