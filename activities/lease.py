@@ -125,13 +125,15 @@ class Leases:
         state = await self._client.get_workflow_handle(application_workflow_id(request.application)).query(
             "state", result_type=ApplicationState
         )
-        if state.lease is None or await self._runs(state.lease.holder, state.holder_run_id):
+        known = state.lease is None or state.orphan is not None  # then the refusal tells it already
+        if known or state.lease is None or await self._runs(state.lease.holder, state.holder_run_id):
             return refusal
         return PermanentError(
             Code.APPLICATION_BUSY,
             f"{refusal.sentence} That run was ended from outside without giving the lease back, and what it did may "
             "still stand.",
-            f"Look at what stands, then free it with `seawall release {request.application}`.",
+            f"Look at what stands, then take it over with `seawall adopt {request.application}`, or free it with "
+            f"`seawall release {request.application}`.",
         )
 
     async def _runs(self, workflow_id: str, run_id: str) -> bool:

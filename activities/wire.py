@@ -110,6 +110,21 @@ def _encode(error: SeawallError) -> ApplicationError:
     )
 
 
+def _insist_on_the_first_execution(request: StepRequest) -> None:
+    """A reset rewinds a run, and not the world: what the new execution takes for undone may stand.
+
+    Raises:
+        PermanentError: LEASE_LOST, when the execution that asks is not the one that took the lease.
+    """
+    wanted, asks = request.ref.execution, activity.info().workflow_run_id
+    if wanted and asks != wanted:
+        raise PermanentError(
+            Code.LEASE_LOST,
+            "This run was reset: the lease belongs to the execution before it, and what that one did stands.",
+            f"Start a new run that adopts it: `seawall adopt {request.ref.application}`.",
+        )
+
+
 VerbMethod = Callable[[Self, StepRequest, Pulse], Awaitable[StepResult]]
 
 
@@ -122,6 +137,7 @@ def verb(name: Verb) -> Callable[[VerbMethod[Self]], Callable[[Self, StepRequest
         async def run(self, request: StepRequest) -> StepResult:  # type: ignore[no-untyped-def]
             started = time.monotonic()
             with on_the_wire():
+                _insist_on_the_first_execution(request)
                 async with heartbeating() as pulse:
                     result = await method(self, request, pulse)
             return result.model_copy(

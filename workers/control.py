@@ -239,18 +239,27 @@ async def free_lease(client: Client, application: str, request: FreeRequest) -> 
     state = await application_state(client, application)
     if state is None:
         raise PermanentError(Code.NOT_FOUND, f"{application} had no run yet, so there is nothing to free.")
-    if state.lease is not None:
-        held = await _handle(client, state.lease.holder).describe()
-        if held.close_time is None:
-            raise PermanentError(
-                Code.APPLICATION_BUSY,
-                f"{state.lease.holder} is running and holds the lease.",
-                f"End it first: `seawall abort {state.lease.holder}`.",
-            )
+    if state.lease is not None and await runs_now(client, state.lease.holder, state.holder_run_id):
+        raise PermanentError(
+            Code.APPLICATION_BUSY,
+            f"{state.lease.holder} is running and holds the lease.",
+            f"End it first: `seawall abort {state.lease.holder}`.",
+        )
     freed: ApplicationState = await _update_as(
         client, application_workflow_id(application), "free_lease", request, ApplicationState
     )
     return freed
+
+
+async def runs_now(client: Client, run: str, execution: str) -> bool:
+    """Whether that execution is running."""
+    try:
+        found = await client.get_workflow_handle(run, run_id=execution or None).describe(rpc_timeout=_TEN_SECONDS)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise _unanswered(error, run) from error
+    return found.close_time is None
 
 
 async def list_runs(client: Client, application: str | None = None, limit: int = 50) -> list[dict[str, Any]]:

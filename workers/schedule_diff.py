@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 from workflows.model.base import Message
+from workflows.model.schedules import PREFIX, held_by, held_note, note_before
 
-from .schedule_plan import PREFIX, Wanted
+from .schedule_plan import Wanted
 
 RECORD = "record of the last apply"
 """The field that stands for the record itself where all else is as it should be."""
@@ -32,8 +33,20 @@ class Live(Message):
 
     @property
     def note_by_hand(self) -> str:
-        """The note, where a person or Temporal wrote it; empty where it is ours."""
-        return "" if self.note == self.applied_note else self.note
+        """The note, where a person or Temporal wrote it; empty where it is ours. Of a schedule that is paused for a run
+        it is the note that stood there before."""
+        note = note_before(self.note)
+        return "" if note == self.applied_note else note
+
+    @property
+    def held_by(self) -> str:
+        """The run for which it is paused; empty for none. Such a pause ends by itself, and is nobody's edit."""
+        return held_by(self.note) if self.paused else ""
+
+    def note_kept(self, wanted: str) -> str:
+        """The note that it keeps when apply writes it: a person's, else the wanted one; under our pause, if held."""
+        note = self.note_by_hand or wanted
+        return held_note(self.held_by, note) if self.held_by else note
 
 
 class Change(Message):
@@ -106,7 +119,7 @@ def _changes(wanted: Wanted, live: Live) -> tuple[Change, ...]:
     fields = wanted.fields()
     found = [*_compared(live.fields, fields, live.applied)]
     if live.applied_note != wanted.note and not live.note_by_hand and live.applied is not None:
-        found.append(Change(field="note", live=live.note, wanted=wanted.note, by_hand=False))
+        found.append(Change(field="note", live=note_before(live.note), wanted=wanted.note, by_hand=False))
     if not found and (live.applied != fields or live.applied_note != wanted.note):
         # Without it a later change of the runbook would be told as somebody's edit.
         found.append(Change(field=RECORD, live=None, wanted="", by_hand=live.applied is None))

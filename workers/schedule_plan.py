@@ -14,9 +14,7 @@ from workflows.model.base import Message, Name, format_duration
 from workflows.model.messages import CONTROL_QUEUE
 from workflows.model.requests import DrillRequest, ReplicateRequest
 from workflows.model.runbook import Component, ReplicationMode, Runbook
-
-PREFIX = "seawall/"
-"""Of the ids of all our schedules. What does not begin so is never touched."""
+from workflows.model.schedules import schedule_id
 
 FRESHNESS = timedelta(seconds=20)
 """A replica that stands still must be found within 30 s, and the look itself takes a while."""
@@ -73,11 +71,6 @@ class Wanted(Message):
             "pause on failure": "yes" if self.pause_on_failure else "no",
             "summary": self.summary,
         }
-
-
-def schedule_id(what: str, application: str) -> str:
-    """The id of a schedule of ours."""
-    return f"{PREFIX}{what}/{application}"
 
 
 def wanted_schedules(runbook: Runbook) -> list[Wanted]:

@@ -28,9 +28,10 @@ from activities.runbook_file import Problem, check_runbook, read_runbook
 from workflows.model.base import Message
 from workflows.model.failure import Code, PermanentError
 from workflows.model.runbook import Runbook
+from workflows.model.schedules import PREFIX
 
 from .schedule_diff import Action, Change, Entry, Live, differences, drift
-from .schedule_plan import PREFIX, wanted_schedules
+from .schedule_plan import wanted_schedules
 from .schedule_wire import moment, to_live, to_schedule
 
 T = TypeVar("T")
@@ -55,6 +56,8 @@ class Status(Message):
     paused: bool = False
     note: str = ""
     """Only where somebody wrote it, or Temporal did when it paused."""
+    held_by: str = ""
+    """The run for which it is paused; it goes on by itself."""
     missed: int = 0
     """Slots that were left out since they lay further back than the catch-up window."""
     drift: tuple[Change, ...] = ()
@@ -143,7 +146,7 @@ async def _create(client: Client, entry: Entry) -> None:
 async def _update(client: Client, entry: Entry) -> None:
     assert entry.wanted is not None
     assert entry.live is not None
-    note, paused = entry.live.note_by_hand, entry.live.paused
+    note, paused = entry.live.note_kept(entry.wanted.note), entry.live.paused
     request = UpdateScheduleRequest(
         namespace=client.namespace,
         schedule_id=entry.id,
@@ -210,6 +213,7 @@ async def _status(client: Client, live: Live, raw: DescribeScheduleResponse) -> 
         last_workflow=workflow,
         last_outcome=outcome,
         paused=live.paused,
+        held_by=live.held_by,
         note=live.note_by_hand if live.applied is not None or live.paused else "",
         missed=raw.info.missed_catchup_window,
         drift=drift(live),

@@ -25,6 +25,7 @@ from activities.compare_sites import CompareSites
 from activities.fence import Fence
 from activities.flip_dns import FlipDns
 from activities.health_check import HealthCheck
+from activities.hold_schedules import HeldSchedules
 from activities.lease import Leases
 from activities.measure_capacity import MeasureCapacity
 from activities.measure_lag import MeasureLag
@@ -43,6 +44,7 @@ from activities.snapshot import Snapshot
 from activities.start_instances import Instances
 from activities.sync_delta import SyncDelta
 from activities.verify_consistency import VerifyConsistency
+from activities.watch_holder import Watch
 from workers.connect import connect
 from workers.introducing import introduce
 from workers.marking import keep_marking, readable_runbooks
@@ -113,6 +115,8 @@ def control_activities(client: Client, settings: Settings, registry: Registry) -
         leases.note_drill,
         leases.is_live_drill,
         leases.note_replication,
+        Watch(client).watch_holder,
+        HeldSchedules(client).hold_schedules,
         ReportStore(settings.reports).write_report,
     ]
 

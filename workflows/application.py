@@ -5,33 +5,51 @@ UI, the command, chat, a schedule) goes through `acquire_lease`, because the run
 started guards nothing.
 """
 
+import asyncio
+
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from workflows.engine.attributes import APPLICATION, EPOCH, OPERATION, SITE, STATE
+from workflows.engine import janitor
+from workflows.engine.entity_words import how_it_ended, show
+from workflows.engine.janitor import Held
 from workflows.model.entity import (
-    PREEMPTION,
     AcquireRequest,
     ApplicationState,
     DrillSummary,
+    Ending,
     Lease,
+    Orphan,
     ReleaseRequest,
     ReplicationState,
+    UsedApproval,
 )
 from workflows.model.failure import Code
+from workflows.model.plan import Operation
+from workflows.model.progress import RunState
 from workflows.model.requests import FreeRequest
+from workflows.model.schedules import HoldSchedulesRequest
+
+MOST_APPROVALS = 100
+"""So many used approval codes are remembered; a reset is asked for long before as many runs have passed."""
 
 
 def _refusal(code: Code, sentence: str) -> ApplicationError:
     return ApplicationError(sentence, type=code, non_retryable=True)
 
 
-def _busy(lease: Lease) -> ApplicationError:
+def _busy(lease: Lease, orphan: Orphan | None = None) -> ApplicationError:
+    ended = f" {how_it_ended(orphan)}" if orphan else ""
+    advice = (
+        f"Look at what stands, then take it over with `seawall adopt {lease.application}`, or free it with "
+        f"`seawall release {lease.application}`."
+        if orphan
+        else "Watch or end that run first; only one may change an application."
+    )
     return _refusal(
         Code.APPLICATION_BUSY,
         f"{lease.application} is held by {lease.holder} since "
-        f"{lease.since:%Y-%m-%d %H:%M:%S} UTC (epoch {lease.epoch}). "
-        "Watch or end that run first; only one may change an application.",
+        f"{lease.since:%Y-%m-%d %H:%M:%S} UTC (epoch {lease.epoch}).{ended} {advice}",
     )
 
 
@@ -43,27 +61,93 @@ class Application:
     def __init__(self, state: ApplicationState | None = None) -> None:
         name = workflow.info().workflow_id.removeprefix("application/")
         self._state = state or ApplicationState(application=name)
-        self._preempted: list[tuple[str, str]] = []
+        self._preempted: list[Held] = []
 
     @workflow.run
     async def run(self, state: ApplicationState | None = None) -> None:
-        """End rehearsals that must give way, until history grows long; then go on as a new run with the same state."""
-        self._show()
-        while True:
-            await workflow.wait_condition(lambda: bool(self._preempted) or self._may_continue_as_new())
-            if not self._preempted:
-                workflow.continue_as_new(self._state)
-            await self._end_rehearsal(*self._preempted.pop())
+        """Watch, keep schedules and end rehearsals, until history grows long; then go on as a new run with the same
+        state. What was under way then begins anew: it asks nothing but what the state says."""
+        show(self._state)
+        chores = [
+            asyncio.ensure_future(chore)
+            for chore in (
+                janitor.watch(self._leased, self._lease_orphaned),
+                janitor.watch(self._rehearsed, self._rehearsal_gone),
+                self._keep_schedules(),
+                self._end_rehearsals(),
+            )
+        ]
+        await workflow.wait_condition(
+            lambda: self._may_continue_as_new() or any(chore.done() for chore in chores)  # a chore ends by a bug only
+        )
+        for chore in chores:
+            if chore.done():
+                chore.result()
+        workflow.continue_as_new(self._state)
 
     def _may_continue_as_new(self) -> bool:
-        return workflow.info().is_continue_as_new_suggested() and workflow.all_handlers_finished()
+        return (
+            workflow.info().is_continue_as_new_suggested() and workflow.all_handlers_finished() and not self._preempted
+        )
 
-    async def _end_rehearsal(self, holder: str, run_id: str) -> None:
-        """The drill undoes what it has, beside the real run: they share nothing."""
-        try:
-            await workflow.get_external_workflow_handle(holder, run_id=run_id).cancel(reason=PREEMPTION)
-        except ApplicationError:
-            workflow.logger.info("the drill %s had ended", holder)
+    # --- Beside the answers ---
+
+    def _leased(self) -> Held | None:
+        """The execution that has the lease; none where it is known to have ended."""
+        state = self._state
+        return Held(state.lease.holder, state.holder_run_id) if state.lease and not state.orphan else None
+
+    def _rehearsed(self) -> Held | None:
+        state = self._state
+        return Held(state.rehearsal.holder, state.rehearsal_run_id) if state.rehearsal else None
+
+    def _lease_orphaned(self, held: Held, ending: Ending) -> None:
+        lease = self._state.lease
+        assert lease is not None
+        self._become(
+            orphan=Orphan(
+                holder=held.holder,
+                epoch=lease.epoch,
+                operation=lease.operation,
+                noticed=workflow.now(),
+                ending=ending,
+            )
+        )
+
+    def _rehearsal_gone(self, held: Held, ending: Ending) -> None:
+        """A rehearsal has nothing to give back; what stands of its bubble is swept at its site."""
+        self._become(
+            rehearsal=None,
+            rehearsal_run_id="",
+            last_run=held.holder,
+            last_run_id=held.run_id,
+            last_outcome=f"rehearsal {ending.how}",
+            last_ended=workflow.now(),
+        )
+
+    async def _keep_schedules(self) -> None:
+        """Paused while a real run holds the application, an orphaned one too; on again when nobody does."""
+        while True:
+            await workflow.wait_condition(lambda: self._schedules_differ() or not self._state.schedules_settled)
+            holder = self._state.lease.holder if self._state.lease else ""
+            # Noted before it is done: a pause that nobody remembers would never be taken back.
+            self._become(schedules_held_for=holder, schedules_settled=False)
+            request = HoldSchedulesRequest(application=self._state.application, holder=holder)
+            if await janitor.hold_schedules(request):
+                self._become(schedules_settled=True)
+            else:
+                await janitor.wait_before_again(self._schedules_differ)
+
+    def _schedules_differ(self) -> bool:
+        return self._state.schedules_held_for != (self._state.lease.holder if self._state.lease else "")
+
+    async def _end_rehearsals(self) -> None:
+        while True:
+            await workflow.wait_condition(lambda: bool(self._preempted))
+            await janitor.end_rehearsal(self._preempted[0])
+            self._preempted.pop(0)
+
+    # --- The lease ---
 
     @workflow.query(name="state", description="Active site, epoch, and who holds the lease.")
     def state(self) -> ApplicationState:
@@ -73,7 +157,11 @@ class Application:
     async def acquire_lease(self, request: AcquireRequest) -> Lease:
         current = self._state
         held = current.rehearsal if request.rehearsal else current.lease
-        if held is not None and held.epoch > request.floor:
+        mine = held is not None and held.holder == request.holder
+        self._remember(request.approvals)
+        if mine and current.orphan is not None and not request.rehearsal:
+            self._become(orphan=None)  # Who asks again lives: the watch was wrong, and begins anew.
+        if held is not None and mine and held.epoch > request.floor:
             return held
         lease = Lease(
             application=current.application,
@@ -84,14 +172,17 @@ class Application:
             since=workflow.now(),
             protected=current.protected,
             last_drill=current.last_drill,
+            adopted=held.adopted if held and mine else (None if request.rehearsal else current.orphan),
+            last_failover=current.last_failover,
+            used_codes=tuple(used.code for used in current.used_approvals),
         )
         self._become(epoch=lease.epoch, active_site=lease.active_site)
         if request.rehearsal:
             self._become(rehearsal=lease, rehearsal_run_id=request.holder_run_id)
             return lease
         if current.rehearsal is not None:
-            self._preempted.append((current.rehearsal.holder, current.rehearsal_run_id))
-        self._become(lease=lease, holder_run_id=request.holder_run_id, rehearsal=None, rehearsal_run_id="")
+            self._preempted.append(Held(current.rehearsal.holder, current.rehearsal_run_id))
+        self._become(lease=lease, holder_run_id=request.holder_run_id, orphan=None, rehearsal=None, rehearsal_run_id="")
         return lease
 
     @acquire_lease.validator
@@ -100,8 +191,7 @@ class Application:
         if request.application != current.application:
             raise _refusal(Code.INVALID_INPUT, f"This is {current.application}, not {request.application}.")
         asks = (request.holder, request.holder_run_id)
-        if current.lease is not None and (current.lease.holder, current.holder_run_id) != asks:
-            raise _busy(current.lease)
+        self._check_holder(request)
         rehearsal = current.rehearsal
         if request.rehearsal and rehearsal and (rehearsal.holder, current.rehearsal_run_id) != asks:
             raise _busy(rehearsal)
@@ -115,6 +205,53 @@ class Application:
                 Code.RUNBOOK_INVALID,
                 f"{current.application} is active at {current.active_site}, which the runbook no longer names.",
             )
+        self._check_approvals(request)
+
+    def _check_holder(self, request: AcquireRequest) -> None:
+        """Somebody else's lease is taken over only where its run is known to have ended, and only under the epoch that
+        was looked at."""
+        current = self._state
+        lease = current.lease
+        if lease is None:
+            if request.adopts is not None:
+                raise _refusal(
+                    Code.LEASE_LOST,
+                    f"Nobody holds the lease of {current.application} any more, so there is nothing to adopt. "
+                    "Start the run without `adopts`.",
+                )
+            return
+        if (lease.holder, current.holder_run_id) == (request.holder, request.holder_run_id):
+            return
+        if lease.holder == request.holder:
+            raise _refusal(
+                Code.LEASE_LOST,
+                f"{request.holder} was reset: the lease of epoch {lease.epoch} belongs to the execution before, and "
+                f"what it did stands. Start a new run that adopts it: `seawall adopt {current.application}`.",
+            )
+        if request.adopts is None or current.orphan is None or request.rehearsal:
+            raise _busy(lease, current.orphan)
+        if lease.epoch != request.adopts:
+            raise _refusal(
+                Code.LEASE_LOST, f"The orphaned lease is of epoch {lease.epoch}, not {request.adopts}; look again."
+            )
+
+    def _check_approvals(self, request: AcquireRequest) -> None:
+        """A reset rewinds a run with the answers that it got; here they are remembered."""
+        used = {known.code: known for known in self._state.used_approvals}
+        for asked in request.approvals:
+            known = used.get(asked.code)
+            if known is not None and known.run_id != asked.run_id:
+                raise _refusal(
+                    Code.REJECTED,
+                    f"The approval {asked.code} by {asked.approver} was used already, by {known.holder} at "
+                    f"{known.at:%Y-%m-%d %H:%M:%S} UTC. An approval counts once; start a new run and ask again.",
+                )
+
+    def _remember(self, approvals: tuple[UsedApproval, ...]) -> None:
+        known = self._state.used_approvals
+        new = tuple(approval for approval in approvals if approval not in known)
+        if new:
+            self._become(used_approvals=(*known, *new)[-MOST_APPROVALS:])
 
     @workflow.update(name="release_lease", description="Asked by runs at their end. Not for people.")
     async def release_lease(self, request: ReleaseRequest) -> ApplicationState:
@@ -129,12 +266,16 @@ class Application:
             self._become(rehearsal=None, rehearsal_run_id="", last_run_id=current.rehearsal_run_id, **ended)
         elif current.lease is not None and current.lease.holder == request.holder:
             protected = current.protected if request.protected is None else request.protected
+            moved = request.outcome in (RunState.RECOVERED, RunState.RECOVERED_DEGRADED)
+            failed_over = moved and current.lease.operation is Operation.FAILOVER
             self._become(
                 lease=None,
                 holder_run_id="",
+                orphan=None,
                 last_run_id=current.holder_run_id,
                 active_site=request.active_site,
                 protected=protected,
+                last_failover=workflow.now() if failed_over else current.last_failover,
                 **ended,
             )
         return self._state
@@ -154,6 +295,8 @@ class Application:
             f"the lease is held by {by}.",
         )
 
+    # --- What else is told to it ---
+
     @workflow.update(name="note_replication", description="Told by Replicate. Not for people.")
     async def note_replication(self, found: ReplicationState) -> None:
         self._become(replication=found)
@@ -171,6 +314,7 @@ class Application:
         self._become(
             lease=None,
             holder_run_id="",
+            orphan=None,
             active_site=request.active_site,
             protected=False,
             last_outcome=f"freed by {request.by}: {request.reason}",
@@ -188,29 +332,4 @@ class Application:
 
     def _become(self, **changes: object) -> None:
         self._state = self._state.model_copy(update=changes)
-        self._show()
-
-    def _show(self) -> None:
-        state = self._state
-        lease = state.lease
-        workflow.upsert_search_attributes(
-            [
-                APPLICATION.value_set(state.application),
-                STATE.value_set("BUSY" if lease else ("READY" if state.protected else "UNPROTECTED")),
-                OPERATION.value_set(lease.operation.value) if lease else OPERATION.value_unset(),
-                EPOCH.value_set(state.epoch),
-                SITE.value_set(state.active_site) if state.active_site else SITE.value_unset(),
-            ]
-        )
-        held = f"held by {lease.holder} since {lease.since:%Y-%m-%d %H:%M:%S} UTC" if lease else "free"
-        protected = "protected" if state.protected else "**UNPROTECTED**: start `Reprotect` to rebuild its replication"
-        drill = f"\n\nRehearsal running: {state.rehearsal.holder}" if state.rehearsal else ""
-        copy = (
-            f"\n\nReplication at {state.replication.at:%H:%M:%S} UTC: {state.replication.sentence}"
-            if state.replication
-            else ""
-        )
-        workflow.set_current_details(
-            f"**{state.application}** is active at **{state.active_site or 'not known yet'}**, epoch {state.epoch}, "
-            f"{held}, {protected}.\n\nLast run: {state.last_run or 'none'} {state.last_outcome}{drill}{copy}"
-        )
+        show(self._state)

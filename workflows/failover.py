@@ -2,11 +2,14 @@
 
 from temporalio import workflow
 
-from workflows.engine.moving import Moving, missing_input, refuse
-from workflows.model.plan import Mode, Operation
+from workflows.engine.moving import Moving, missing_input
+from workflows.engine.outcome import Outcome
+from workflows.engine.suspicion import Suspicion
+from workflows.model.plan import Mode, Operation, Step
 from workflows.model.report import Report
 from workflows.model.requests import FailoverRequest
-from workflows.planning.evidence import judge_failover
+from workflows.model.runbook import ApprovalRule
+from workflows.model.verbs import Verb
 from workflows.planning.failover import plan_failover
 
 
@@ -17,6 +20,7 @@ class Failover(Moving):
     @workflow.init
     def __init__(self, request: FailoverRequest | None = None) -> None:
         super().__init__(Operation.FAILOVER)
+        self._suspicion = Suspicion(self)
         if request is not None:
             self.take(request, Mode.PLANNED if request.planned else Mode.UNPLANNED)
             self.ledger.choice = request.point
@@ -35,19 +39,29 @@ class Failover(Moving):
         self.insist_on_a_requester()
         lease = await self.acquire(runbook)
         self.head_for(request.to, lease)
+        self._suspicion.beware_of_flapping(lease)
         await self.look_around(patiently=request.planned)
-        self._refuse_without_evidence()
+        self._suspicion.refuse_without_evidence(request.despite_evidence)
         await self.rise_above_what_stands(lease)
         plan = self.make_plan(plan_failover)
         self.open_gate(plan, self._question())
         await self.execute(plan)
 
-    def _refuse_without_evidence(self) -> None:
-        ledger = self.ledger
-        seen, choice = ledger.observations, ledger.choice
-        refuse(judge_failover(self.runbook, ledger.mode, ledger.source, ledger.target, seen, choice))
+    async def call(self, step: Step) -> Outcome:
+        """Do a step; those that wait and look at the source are no activities."""
+        if step.verb is Verb.HOLD_OFF:
+            return await self._suspicion.hold_off(step)
+        if step.verb is Verb.LOOK_AGAIN:
+            return await self._suspicion.look_again()
+        return await super().call(step)
+
+    @property
+    def rule(self) -> ApprovalRule:
+        """Who must agree to this run; two people where it would be the second one in a short time."""
+        return self._suspicion.rule(super().rule)
 
     def _question(self) -> str:
         ledger = self.ledger
         point = "" if ledger.choice == "latest" else f", to the recovery point {ledger.choice}"
-        return f"Fail over {ledger.application} from {ledger.source} to {ledger.target} ({ledger.mode.value}){point}?"
+        asked = f"Fail over {ledger.application} from {ledger.source} to {ledger.target} ({ledger.mode.value}){point}?"
+        return f"{self._suspicion.warning()} {asked}".strip()

@@ -24,7 +24,7 @@ SOURCES = [path for folder in (*OURS, "infra") for path in (ROOT / folder).rglob
 def test_every_verb_is_an_activity_of_its_name(tmp_path) -> None:
     bench = Bench(Registry(), "control", tmp_path)
     names = {activity._Definition.must_from_callable(found).name for found in verb_activities(bench)}
-    waits = {Verb.GATE, Verb.WINDOW, Verb.SIMULATE, Verb.ROUND_TRIP}
+    waits = {Verb.GATE, Verb.WINDOW, Verb.HOLD_OFF, Verb.LOOK_AGAIN, Verb.SIMULATE, Verb.ROUND_TRIP}
     assert names == {verb.value for verb in Verb if verb not in waits}
 
 

@@ -11,6 +11,7 @@ import pytest
 from activities.providers.postgres import lsn
 from tests.provider.support import DATA, NEW, OLD, PASSWORD_NAME, Pair, eventually, looked_at, request
 from workflows.model.failure import Code, PermanentError, TemporaryError
+from workflows.model.messages import Ref
 from workflows.model.observed import Reach
 from workflows.model.plan import Mode
 from workflows.model.runbook import SqlCheck
@@ -119,6 +120,27 @@ async def test_an_attempt_that_died_before_the_epoch_row_is_finished(pair: Pair)
     result = await pair.provider(NEW).promote(asked)
     assert not result.changed
     assert pair.ask(NEW, "select run from seawall.epoch where epoch = 5") == asked.ref.key
+
+
+async def test_what_a_run_that_is_taken_over_did_is_done_already(pair: Pair) -> None:
+    """Its fence and its promotion are found, and only the epoch rises; without `adopts` they are another run's."""
+    fenced = await pair.provider(OLD).fence(await looked_at(pair, OLD))
+    await pair.provider(NEW).promote(await looked_at(pair, NEW))
+    later = Ref(workflow_id="failover/shop/2", application="shop", step="db.do", epoch=6)
+    at_old = request(OLD).model_copy(update={"ref": later, "mode": Mode.PLANNED})
+    at_new = (await looked_at(pair, NEW)).model_copy(update={"ref": later})
+    for call in (pair.provider(OLD).fence(at_old), pair.provider(NEW).promote(at_new)):
+        with pytest.raises(PermanentError) as caught:
+            await call
+        assert caught.value.code is Code.PRECONDITION_CHANGED
+    again = await pair.provider(OLD).fence(at_old.model_copy(update={"adopts": 5}))
+    assert again.proof
+    assert fenced.proof
+    assert (again.proof.proven, again.proof.epoch, again.proof.position) == (True, 6, fenced.proof.position)
+    result = await pair.provider(NEW).promote(at_new.model_copy(update={"adopts": 5}))
+    assert not result.changed
+    assert pair.ask(NEW, "select max(epoch) from seawall.epoch") == 6
+    pair.ask(NEW, "insert into orders values ('ann', 1)")
 
 
 async def test_the_fence_stays_once_the_other_site_was_promoted(pair: Pair) -> None:

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,16 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.worker import Worker
 
 from activities.bench import Bench
+from activities.hold_schedules import HeldSchedules
 from activities.lease import Leases
 from activities.providers.registry import Registry
+from activities.watch_holder import Watch
 from tests.support.runbooks import sim_runbook
 from tests.support.sim import World, kinds
 from tests.support.sim_books import Hall, SimBookkeeping, SimBubbles, SimVerify
 from workers import worker as product
 from workers.sandbox import strict_runner
-from workflows.model.entity import ApplicationState, application_workflow_id
+from workflows.model.entity import ApplicationState, Orphan, application_workflow_id
 from workflows.model.messages import CONTROL_QUEUE, site_queue
 from workflows.model.progress import PostureReport, ProgressView, ReplicationReport, RunState
 from workflows.model.report import Report
@@ -69,6 +72,11 @@ class Crew:
         """Stop it; what it was doing is cut off."""
         await self._workers.pop(site).aclose()
 
+    @property
+    def standing(self) -> frozenset[str]:
+        """The sites whose workers run."""
+        return frozenset(self._workers)
+
     async def stop_all(self) -> None:
         """End of the module."""
         await asyncio.gather(*(self.stop(site) for site in [*self._workers]))
@@ -84,11 +92,14 @@ class Crew:
             leases, books = Leases(self.client), SimBookkeeping(self.hall)
             activities += [books.load_runbook, books.write_report, leases.acquire_lease, leases.release_lease]
             activities += [leases.application_state, leases.note_drill, leases.note_replication, leases.is_live_drill]
+            activities += [Watch(self.client, every=0.5).watch_holder, HeldSchedules(self.client).hold_schedules]
         return Worker(
             self.client,
             task_queue=CONTROL_QUEUE if control else site_queue(site),
             workflows=list(product.WORKFLOWS) if control else [],
             activities=activities,
+            max_heartbeat_throttle_interval=timedelta(seconds=1),
+            default_heartbeat_throttle_interval=timedelta(seconds=1),
             **{"workflow_runner": strict_runner(), **options},
         )
 
@@ -169,6 +180,15 @@ class Bed:
         handle = self.client.get_workflow_handle(application_workflow_id(self.runbook.application))
         state: ApplicationState = await handle.query("state", result_type=ApplicationState)
         return state
+
+    async def orphan(self) -> Orphan:
+        """Wait until the entity has noticed that the run that held the lease has ended."""
+
+        async def found() -> Orphan | None:
+            return (await self.state()).orphan
+
+        noticed: Orphan = await eventually(found)
+        return noticed
 
     def change(self, **fields: Any) -> None:
         """Edit the runbook, for runs that begin from now on; `lacking` names verbs that its data cannot do."""

@@ -44,6 +44,8 @@ def sim_runbook(**changes: Any) -> Runbook:
         },
         "components": shop_components(),
         "public": {"name": "shop.test", "url": "http://shop.test/check"},
+        # At once, on the first look: what waits has tests of its own.
+        "detection": {"hold_off": "0s"},
         "approvals": {"failover": {"approvers": ["anna", "ben"]}},
         "deadline": "30m",
     }

@@ -136,6 +136,9 @@ class SimData(SimHomeward, SimPoints):
             return StepResult()
         pair, world = pair_of(request), self.world
         if pair in world.serving:
+            if request.adopts is not None and world.crowned_under.get(name, 0) <= request.adopts:
+                world.crowned_under[name] = request.ref.epoch
+                return StepResult(changed=False)
             raise PermanentError(Code.PRECONDITION_CHANGED, f"{name} is a primary already, and not by this run.")
         if pair not in world.standby:
             raise PermanentError(Code.PROMOTE_REFUSED, f"{name} is no standby.")
@@ -143,6 +146,7 @@ class SimData(SimHomeward, SimPoints):
         world.serving.add(pair)
         world.relied = {other for other in world.relied if other[0] != name}
         world.crowned[name] = pair[1]
+        world.crowned_under[name] = request.ref.epoch
         return StepResult()
 
     async def measure_loss(self, request: StepRequest) -> StepResult:

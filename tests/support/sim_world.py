@@ -82,6 +82,8 @@ class World:
     """Seconds that a marker takes to the replica."""
     behind: float = 0.0
     """Seconds of acknowledged writes that the replica has not received."""
+    crowned_under: dict[str, int] = field(default_factory=dict)
+    """For each data component the epoch of that promotion."""
     crowned: dict[str, str] = field(default_factory=dict)
     """For each data component the site that was promoted last: whose data it is that counts."""
     relied: set[Pair] = field(default_factory=set)

@@ -2,18 +2,20 @@
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowUpdateFailedError
 
 from tests.support.bed import bed, eventually
 from tests.support.flow import Run, cancelled, dead_primary, kept
 from tests.support.sim import Fault
-from workflows.model.progress import RunState, StepState
+from workflows.model.progress import RunState
 from workflows.model.report import Report
 from workflows.model.requests import Approval
 from workflows.model.verbs import Verb
@@ -119,7 +121,9 @@ async def test_updates_that_come_too_early_or_too_late_are_refused_with_a_senten
 # --- Reset: old answers are replayed into a new execution ---
 
 
-async def test_a_reset_to_before_the_approval_voids_it_and_repeats_no_effect(client: Client, tmp_path: Path) -> None:
+async def test_a_reset_voids_the_approval_and_the_lease_and_a_new_run_takes_over(
+    client: Client, tmp_path: Path
+) -> None:
     world = dead_primary(flip_dns=Fault("refuse", 1))
     async with bed(client, tmp_path, world) as b:
         run = await b.start()
@@ -128,14 +132,36 @@ async def test_a_reset_to_before_the_approval_voids_it_and_repeats_no_effect(cli
         before = list(world.effects)
         again = await reset_before_the_approval(client, run)
         view = await b.until(again, RunState.AWAITING_APPROVAL)
-        assert view.epoch == 1
         assert view.gate is not None
         assert view.gate.approved_by == ()
-        assert world.effects == before
         await b.approve(again)
+        refused = await again.result()
+        assert world.effects == before
+        orphan = await b.orphan()
+        assert orphan.ending.how == "reset"
+        report = await b.complete("Failover", adopts=orphan.epoch)
+    assert (refused.end_state, refused.code) == (RunState.REFUSED, "LEASE_LOST")
+    assert "adopt" in refused.summary
+    assert (report.end_state, report.epoch) == (RunState.RECOVERED, 2)
+    assert world.count(Verb.PROMOTE) == 2, "the second one found the first, and raised its epoch"
+    kept(world)
+
+
+async def test_a_reset_behind_the_approval_changes_nothing_either(client: Client, tmp_path: Path) -> None:
+    """No step asks for the lease any more there; each activity sees that the execution is another one."""
+    world = dead_primary(promote=Fault("hang", 1))
+    async with bed(client, tmp_path, world) as b:
+        run = await b.start()
+        await b.approve(run)
+        await eventually(world.hanging.is_set)
+        again = await reset(client, run, last_activity="fence")
         report = await again.result()
-    assert (report.end_state, report.epoch) == (RunState.RECOVERED, 1)
-    assert [step.state for step in report.steps if step.id == "db.promote"] == [StepState.DONE]
+        before = list(world.effects)
+        assert (report.end_state, report.code) == (RunState.REFUSED, "LEASE_LOST")
+        orphan = await b.orphan()
+        assert orphan.ending.how == "reset"
+    assert world.count(Verb.PROMOTE) == 0
+    assert world.effects == before
     kept(world)
 
 
@@ -173,8 +199,8 @@ async def test_a_reset_run_whose_world_is_past_the_pivot_undoes_nothing(client: 
         assert view.gate is not None
         await again.execute_update("reject", Approval(approver="ben", code=view.gate.code))
         report = await again.result()
-    assert (report.end_state, report.code) == (RunState.REFUSED, "PRECONDITION_CHANGED")
-    assert "point of no return is behind" in report.summary
+    assert (report.end_state, report.code) == (RunState.REFUSED, "LEASE_LOST")
+    assert "was reset" in report.summary
     assert world.effects == before
 
 
@@ -184,8 +210,23 @@ async def reset_before_the_approval(client: Client, run: Run) -> Run:
     approved = next(
         e.event_id for e in events if e.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
     )
+    return await _reset(client, run, events, approved)
+
+
+async def reset(client: Client, run: Run, *, last_activity: str) -> Run:
+    """Reset to right after the end of that activity."""
+    events = (await run.fetch_history()).events
+    begun = next(
+        e.event_id for e in events if e.activity_task_scheduled_event_attributes.activity_type.name == last_activity
+    )
+    ended = next(e.event_id for e in events if e.activity_task_completed_event_attributes.scheduled_event_id == begun)
+    tasks = [e.event_id for e in events if e.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED]
+    return await _reset(client, run, events, next(task for task in tasks if task > ended) + 1)
+
+
+async def _reset(client: Client, run: Run, events: Sequence[HistoryEvent], before: int) -> Run:
     task = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
-    point = [e.event_id for e in events if e.event_type == task and e.event_id < approved][-1]
+    point = [e.event_id for e in events if e.event_type == task and e.event_id < before][-1]
     answer = await client.workflow_service.reset_workflow_execution(
         ResetWorkflowExecutionRequest(
             namespace=client.namespace,

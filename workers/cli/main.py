@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from workers.cli import answers, labs, runs, schedules, starts
+from workers.cli import answers, labs, orphans, runs, schedules, starts
 
 app = typer.Typer(
     name="seawall",
@@ -27,6 +27,7 @@ app = typer.Typer(
 starts.register(app)
 runs.register(app)
 answers.register(app)
+orphans.register(app)
 schedules.register(app)
 app.add_typer(labs.app, name="lab")
 

@@ -46,8 +46,10 @@ def summary(entries: Iterable[Entry]) -> str:
 def kept(entry: Entry) -> str:
     """What a person set and apply leaves alone."""
     assert entry.live is not None
+    if entry.live.held_by:
+        return f"paused by the run {entry.live.held_by}, and goes on by itself"
     state = "stays paused" if entry.live.paused else "keeps its note"
-    return f"{state}: {entry.live.note}" if entry.live.note_by_hand else state
+    return f"{state}: {entry.live.note_by_hand}" if entry.live.note_by_hand else state
 
 
 def change_words(change: Change) -> str:
@@ -119,6 +121,8 @@ def _last(row: Status) -> str:
 
 def _state(row: Status) -> Text:
     lines = [plain("PAUSED", "bold yellow") if row.paused else plain("on", "green")]
+    if row.held_by:
+        lines.append(plain(f"by the run {row.held_by}; it goes on by itself"))
     if row.note:
         lines.append(plain(row.note))
     if row.missed:

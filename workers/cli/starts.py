@@ -42,6 +42,9 @@ def failover(
     point: Annotated[
         str, typer.Option(help='Recovery point: latest, latest-verified, "before 2026-11-22T14:05:00Z", or a name.')
     ] = "latest",
+    despite_evidence: Annotated[
+        str, typer.Option(help="Why to go on although the vantage points disagree, or too few answer. On the record.")
+    ] = "",
     wait: WaitFlag = False,
     dry_run: DryRunFlag = False,
     requested_by: AsOption = None,
@@ -50,7 +53,7 @@ def failover(
     """Move an application to the other site."""
     from workflows.model.requests import FailoverRequest
 
-    fields = {"reason": reason, "planned": planned, "to": to, "point": point}
+    fields = {"reason": reason, "planned": planned, "to": to, "point": point, "despite_evidence": despite_evidence}
     mode = {"planned": planned, "choice": point}
     _start(FailoverRequest, application, fields, mode, (wait, dry_run, json_output), requested_by)
 

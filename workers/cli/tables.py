@@ -10,8 +10,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from workflows.engine.entity_words import how_it_ended, what_stands
 from workflows.model.base import in_words
-from workflows.model.entity import ApplicationState, DrillSummary, ReplicationState
+from workflows.model.entity import ApplicationState, DrillSummary, Orphan, ReplicationState
 from workflows.model.progress import RunState
 
 # A name or a message from elsewhere must not move the cursor, colour the terminal or reverse the text.
@@ -122,6 +123,8 @@ def _status_row(state: ApplicationState) -> Iterable[RenderableType]:
 
 
 def _told(state: ApplicationState, now: datetime) -> Iterable[Text]:
+    if state.orphan:
+        yield from _orphan(state, state.orphan)
     if not state.protected:
         where = f" at {state.active_site}" if state.active_site else ""
         yield plain(f"runs UNPROTECTED{where}. Start: seawall reprotect {state.application}", "bold red")
@@ -134,6 +137,16 @@ def _told(state: ApplicationState, now: datetime) -> Iterable[Text]:
     for sort, drill in (("isolated", state.last_drill), ("live", state.last_live_drill)):
         if drill:
             yield _drill(sort, drill)
+
+
+def _orphan(state: ApplicationState, orphan: Orphan) -> Iterable[Text]:
+    yield plain(f"ORPHANED since {moment(orphan.noticed)} UTC. {how_it_ended(orphan)}", "bold red")
+    yield plain(what_stands(orphan), "red")
+    yield plain(f"to go on from what stands: seawall adopt {state.application} --reason '...'")
+    yield plain(
+        "to free it, after looking at both sites: "
+        f"seawall release {state.application} --active-site SITE --epoch {orphan.epoch} --reason '...'"
+    )
 
 
 def _replication(found: ReplicationState, now: datetime) -> Text:

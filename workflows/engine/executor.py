@@ -176,6 +176,9 @@ class Executor:
     async def _handle(self, step: Step, outcome: Failed | Unknown) -> bool:
         """Decide on a step that did not succeed. True: take it again."""
         if isinstance(outcome, Failed):
+            if outcome.code == Code.LEASE_LOST:
+                self._lose(outcome.reason)
+                return False
             if step.phase is Phase.FORWARD and not step.critical:
                 self.degraded = self.degraded or step.verb is not Verb.MEASURE_LOSS
                 self._ledger.update(step.id, state=StepState.SKIPPED, detail=f"Given up: {outcome.reason}")
@@ -187,6 +190,13 @@ class Executor:
         if self.stop is not None:
             return await self._settle(step, outcome)
         return await self._parked(step, outcome)
+
+    def _lose(self, reason: str) -> None:
+        """The application is not ours any more: stop, behind the pivot too. Whoever has it decides what stands."""
+        if self.stop is None:
+            self.stop = Stop(Code.LEASE_LOST, reason)
+            self._cancel_waits()
+            self._changed()
 
     def _may_park(self, outcome: Failed) -> bool:
         """Behind the pivot everything parks. Before it only an unproven fence does: a person may accept its risk."""

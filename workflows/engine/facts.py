@@ -23,6 +23,7 @@ def approval_facts(ledger: Ledger, runbook: Runbook) -> Facts:
     rto = runbook.objectives.rto
     calm = ledger.operation in (Operation.SWITCHOVER, Operation.FAILBACK)
     rows = [
+        *_warnings(ledger),
         *(("Would be lost", line) for line in _expected_loss(ledger, runbook)),
         *_loss_request(ledger, runbook),
         *(
@@ -38,6 +39,22 @@ def approval_facts(ledger: Ledger, runbook: Runbook) -> Facts:
         *(("Not proved", line) for line in _not_proved(ledger)),
     ]
     return tuple(rows)
+
+
+def _warnings(ledger: Ledger) -> Iterable[tuple[str, str]]:
+    """What is out of the ordinary about this run."""
+    if ledger.overridden:
+        yield "Despite the evidence", ledger.overridden
+    if ledger.flapping is not None:
+        yield (
+            "Second failover",
+            f"The last one ended at {ledger.flapping:%H:%M:%S} UTC: two different people must agree.",
+        )
+    adopted = ledger.lease.adopted if ledger.lease else None
+    if adopted is not None:
+        standing = adopted.ending.standing
+        told = "; ".join(standing) if standing else "nothing" if standing is not None else "not known"
+        yield "Takes over", f"{adopted.holder} ({adopted.ending.how}). What it left: {told}"
 
 
 def loss_beyond_rpo(ledger: Ledger, runbook: Runbook) -> str | None:
@@ -99,7 +116,8 @@ def _expected_loss(ledger: Ledger, runbook: Runbook) -> list[str]:
     for name in (step.component for step in ledger.plan.steps if step.phase is Phase.PIVOT) if ledger.plan else ():
         point = ledger.point(name or "")
         if point is None:
-            lines.append(f"{name}: not known yet")
+            promoted = ledger.plan is not None and f"{name}.{Verb.CHOOSE_RECOVERY_POINT}" not in ledger.records
+            lines.append(f"{name}: decided already, it was promoted before" if promoted else f"{name}: not known yet")
             continue
         loss = point.expected_loss
         size = "" if not loss.bytes else f", {loss.bytes:,} bytes"
@@ -126,7 +144,7 @@ def _old_site(ledger: Ledger) -> list[str]:
         if look.site == ledger.source:
             seen.setdefault((look.component, look.reach), []).append(look.observer)
     return [
-        f"{component} {_REACH_WORDS[reach]} (seen by {', '.join(observers)})"
+        f"{component} {_REACH_WORDS[reach]} (seen by {', '.join(dict.fromkeys(observers))})"
         for (component, reach), observers in seen.items()
     ]
 

@@ -6,13 +6,13 @@ a plan that changed after it was shown.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 
 from workflows.model.progress import GateView
 from workflows.model.report import ApprovalRecord
 from workflows.model.requests import Approval, LossAcceptance
-from workflows.model.runbook import ApprovalRule
+from workflows.model.runbook import ApprovalRule, Silence
 
 Facts = tuple[tuple[str, str], ...]
 
@@ -20,11 +20,21 @@ _ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 """Without 0, 1, I, L and O: it is read aloud at night."""
 
 
-def code_for(run_id: str, step: str, plan_hash: str) -> str:
-    """Four characters that bind an answer to one run, step and plan. Not a secret: it guards against mix-ups and
-    replays, not against an attacker, who could read it where it is shown."""
+def code_for(run_id: str, step: str, plan_hash: str, used: Collection[str] = ()) -> str:
+    """Four characters that bind an answer to one run, step and plan, unlike any that was `used` by another run. Not a
+    secret: it guards against mix-ups and replays, not against an attacker, who could read it where it is shown."""
     digest = hashlib.sha256(f"{run_id}\n{step}\n{plan_hash}".encode()).digest()
-    return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest[:4])
+    while True:
+        code = "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest[:4])
+        if code not in used:
+            return code
+        digest = hashlib.sha256(digest).digest()
+
+
+def by_two(rule: ApprovalRule) -> ApprovalRule:
+    """The rule, with two people at least, and with silence never taken for consent."""
+    silence = Silence.REJECT if rule.on_silence is Silence.GO_ON else rule.on_silence
+    return rule.model_copy(update={"required": max(rule.required, 2), "on_silence": silence})
 
 
 class Gate:
@@ -87,7 +97,7 @@ class Gate:
             decision=f"data loss of {answer.loss.strip()} accepted",
             at=at,
             comment=answer.reason,
-            code=self.code,
+            code=answer.code.upper(),
         )
 
     @property
@@ -124,7 +134,8 @@ class Gate:
             decision=decision,
             at=at,
             comment=answer.comment,
-            code=self.code,
+            # As it was typed: a reset replays an answer past its check, and this tells that it was for another run.
+            code=answer.code.upper(),
         )
         self.answers.append(taken)
         return taken

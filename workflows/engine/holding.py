@@ -12,6 +12,7 @@ from workflows.model.entity import (
     Lease,
     NoteDrillRequest,
     ReleaseRequest,
+    UsedApproval,
 )
 from workflows.model.failure import Code
 from workflows.model.messages import CONTROL_QUEUE, LoadedRunbook, LoadRunbookRequest
@@ -66,15 +67,35 @@ class Holding(Answering):
         request = AcquireRequest(
             application=runbook.application,
             holder=self.ledger.workflow_id,
-            # Not the run id: a reset gives a new one, and a live run that was reset keeps its lease.
-            holder_run_id=workflow.info().original_execution_run_id,
+            # A reset gives a new one: it rewinds the run and not the world, so the lease is not for the new execution.
+            holder_run_id=workflow.info().run_id,
             operation=self.ledger.operation,
             home=runbook.home,
             sites=tuple(runbook.sites),
             floor=floor,
             rehearsal=self.rehearsal,
+            adopts=self.ledger.adopts,
+            approvals=self._approvals(),
         )
         return await self.bookkeep("acquire_lease", request, "take the application's lease", Lease)
+
+    def _approvals(self) -> tuple[UsedApproval, ...]:
+        """The answers by which the gate was passed; none before it is."""
+        ledger = self.ledger
+        if ledger.clock.approved is None:
+            return ()
+        return tuple(
+            UsedApproval(
+                code=answer.code,
+                approver=answer.approver,
+                holder=ledger.workflow_id,
+                run_id=workflow.info().run_id,
+                step=answer.step,
+                at=answer.at,
+            )
+            for answer in ledger.approvals
+            if answer.code
+        )
 
     async def lease_lost(self) -> str | None:
         """Why this run does not hold its application any more; None when it does.

@@ -31,6 +31,12 @@ class Ledger:
         self.source = ""
         self.target = ""
         self.choice = "latest"
+        self.adopts: int | None = None
+        """The epoch of the orphaned lease that this run takes over."""
+        self.overridden = ""
+        """What was seen and not heeded, and why; empty when the evidence agreed."""
+        self.flapping: datetime | None = None
+        """When the last failover ended, if that is so lately that two people must agree."""
         self.bubble: Bubble | None = None
         self.count_from: datetime | None = None
         """Where a drill's recovery begins: making the clones is no part of it."""

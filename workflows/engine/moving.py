@@ -12,7 +12,7 @@ from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import Looks, ObserveRequest, PlanRequest, Target, site_queue
 from workflows.model.observed import Observation, Reach, Refusal
 from workflows.model.plan import Mode, Plan
-from workflows.model.requests import RunRequest
+from workflows.model.requests import HoldingRequest, RunRequest
 from workflows.model.runbook import ApprovalRule, Role
 from workflows.planning.evidence import highest_epoch, is_settled
 from workflows.planning.steps import GATE
@@ -34,6 +34,7 @@ class Moving(RecoveryRun):
         ledger = self.ledger
         ledger.application, ledger.mode = request.runbook, mode
         ledger.requested_by, ledger.reason = request.requested_by, request.reason
+        ledger.adopts = request.adopts if isinstance(request, HoldingRequest) else None
 
     @property
     def rule(self) -> ApprovalRule:
@@ -78,21 +79,21 @@ class Moving(RecoveryRun):
         each more would be another turn of the workflow while users wait.
         """
         ledger = self.ledger
-        source, target = ledger.source, ledger.target
-        data = self._data()
-        at_source, at_target = self._places(data, source), self._places(self.runbook.components, target)
-        own = asyncio.ensure_future(self._look(at_source, source))
-        seen = await asyncio.gather(
-            self._look(at_source, "control"),
-            self._look([*at_source, *at_target], target),
-        )
-        looks = [look for batch in seen for look in batch]
-        ledger.observations += looks
-        if patiently or not is_settled([look for look in looks if look.component in data and look.site == source]):
-            ledger.observations += await own
-        else:
-            own.cancel()
+        beside = self._places(self.runbook.components, ledger.target)
+        ledger.observations += await self.look_at_source(beside, patiently=patiently)
         self.changed()
+
+    async def look_at_source(self, beside: Sequence[Target] = (), *, patiently: bool) -> list[Observation]:
+        """Look at the data of the old site from every vantage point, and from the target at what stands `beside`."""
+        source, target = self.ledger.source, self.ledger.target
+        data = self._places(self._data(), source)
+        own = asyncio.ensure_future(self._look(data, source))
+        seen = await asyncio.gather(self._look(data, "control"), self._look([*data, *beside], target))
+        looks = [look for batch in seen for look in batch]
+        if patiently or not is_settled([look for look in looks if look.site == source]):
+            return [*looks, *await own]
+        own.cancel()
+        return looks
 
     async def look_at(self, site: str) -> None:
         """Look at one site only, from itself."""
@@ -165,6 +166,8 @@ class Moving(RecoveryRun):
             operation=ledger.operation,
             choice=ledger.choice,
             at=at,
+            adopts=ledger.adopts,
+            promoted=self._promoted(),
         )
         try:
             plan = planner(request)
@@ -173,12 +176,20 @@ class Moving(RecoveryRun):
         ledger.adopt(plan)
         return plan
 
+    def _promoted(self) -> tuple[str, ...]:
+        """What the run that is taken over has promoted at the target already."""
+        ledger = self.ledger
+        if ledger.adopts is None:
+            return ()
+        looks = [look for look in ledger.observations if look.site == ledger.target and look.reach is Reach.SERVING]
+        return tuple(name for name in self._data() if any(look.component == name for look in looks))
+
     def open_gate(self, plan: Plan, question: str) -> None:
         """Ask people; the plan's gate waits for their answers."""
         ledger, runbook, rule = self.ledger, self.runbook, self.rule
         ledger.gate = Gate(
             step=GATE,
-            code=code_for(ledger.run_id, GATE, plan.hash),
+            code=code_for(ledger.run_id, GATE, plan.hash, ledger.lease.used_codes if ledger.lease else ()),
             question=question,
             rule=rule,
             requester=ledger.requested_by,

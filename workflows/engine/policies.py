@@ -89,3 +89,24 @@ def bookkeeping() -> ActivityOptions:
         schedule_to_close_timeout=BOOKKEEPING_TIMEOUT,
         retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5)),
     )
+
+
+def watching() -> ActivityOptions:
+    """Watching a run, for as long as it lives. Its worker's death is noticed by the heartbeats it sends at each look;
+    another one goes on then, for ever."""
+    return ActivityOptions(
+        start_to_close_timeout=timedelta(days=3650),
+        heartbeat_timeout=timedelta(seconds=30),
+        retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=5)),
+        cancellation_type=ActivityCancellationType.TRY_CANCEL,
+    )
+
+
+def chore() -> ActivityOptions:
+    """What nobody waits for: a few attempts, then again later, so that what is wanted by then is done instead."""
+    return ActivityOptions(
+        start_to_close_timeout=timedelta(seconds=30),
+        retry_policy=RetryPolicy(
+            initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10), maximum_attempts=5
+        ),
+    )

@@ -203,6 +203,10 @@ def _left_to_do(ledger: Ledger) -> tuple[str, ...]:
             f"{ledger.application} runs unprotected at {ledger.target}: start a reprotect, which rebuilds replication "
             f"to {ledger.source}, before anything else, and keep {ledger.source} fenced until then."
         )
+    adopted = ledger.lease.adopted if ledger.lease else None
+    if adopted is not None and ledger.state in (RunState.COMPENSATED, RunState.REFUSED):
+        stands = "; ".join(adopted.ending.standing or ()) or "not known, so look at both sites"
+        left.append(f"This run took over {adopted.holder}, and what that one did was not undone: {stands}.")
     if ledger.state is RunState.PARKED:
         left += [f"{parked.step}: answer with {' or '.join(parked.actions)}" for parked in ledger.parked.values()]
     return tuple(left)
@@ -230,6 +234,8 @@ def _not_proven(ledger: Ledger, times: Times, loss: Loss) -> tuple[str, ...]:
         gaps.append("How many transactions were lost: the runbook names no sequence, or it could not be read.")
     elif not loss.complete:
         gaps.append("That no further transaction was lost: not every writer was back when they were counted.")
+    if ledger.overridden:
+        gaps.append(f"That {ledger.source} was down: {ledger.overridden}")
     gaps += [f"That {proof.site} refuses writes: {proof.detail}" for proof in ledger.proofs if not proof.proven]
     return tuple(gaps)
 

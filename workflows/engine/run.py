@@ -182,7 +182,13 @@ class RecoveryRun(Holding):
         name = step.component
         accepted = self.executor.accepted_risk.get(name or "") if self.executor else None
         return StepRequest(
-            ref=Ref(workflow_id=ledger.workflow_id, application=ledger.application, step=step.id, epoch=lease.epoch),
+            ref=Ref(
+                workflow_id=ledger.workflow_id,
+                application=ledger.application,
+                step=step.id,
+                epoch=lease.epoch,
+                execution=workflow.info().original_execution_run_id,
+            ),
             target=Target(
                 name=name or "",
                 component=runbook.components[name] if name else next(iter(runbook.components.values())),
@@ -202,6 +208,7 @@ class RecoveryRun(Holding):
             public=self.public_check() if step.verb is Verb.VERIFY else None,
             choice=ledger.choice,
             max_lag=runbook.failback.max_lag.total_seconds(),
+            adopts=ledger.adopts,
         )
 
     async def _activity(
@@ -242,9 +249,9 @@ class RecoveryRun(Holding):
             return RunState.COMPENSATING
         if executor is None:
             return RunState.STARTING
-        waiting = ledger.in_state(StepState.WAITING)
+        waiting = [record for record in ledger.in_state(StepState.WAITING) if record.kind != Verb.HOLD_OFF]
         if waiting and not ledger.in_state(StepState.RUNNING):
-            agreed = all(record.kind == Verb.WINDOW.value for record in waiting)
+            agreed = all(record.kind == Verb.WINDOW for record in waiting)
             return RunState.WAITING_FOR_AGREED_TIME if agreed else RunState.AWAITING_APPROVAL
         if executor.paused and not ledger.in_state(StepState.RUNNING):
             return RunState.PAUSED

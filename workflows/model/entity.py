@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from .base import Message
-from .plan import Operation
+from .plan import Mode, Operation
 
 
 def application_workflow_id(application: str) -> str:
@@ -28,6 +28,55 @@ class Lease(Message):
     """Whether replication ran away from the active site when the lease was given."""
     last_drill: "DrillSummary | None" = None
     """The drill of the same sort before this one."""
+    adopted: "Orphan | None" = None
+    """The run from which this lease was taken over, and what stands of it."""
+    last_failover: datetime | None = None
+    """When the last failover that moved the application ended."""
+    used_codes: tuple[str, ...] = ()
+    """Approval codes of other runs: a new one must not look like one of them."""
+
+
+class UsedApproval(Message):
+    """A code with which somebody let a run pass its gate. It is kept outside the run, which a reset rewinds."""
+
+    code: str
+    approver: str
+    holder: str
+    run_id: str
+    step: str
+    at: datetime
+
+
+class Ending(Message):
+    """How a run that was watched ended, as far as the server and its last progress tell."""
+
+    how: str
+    """`terminated`, `reset`, `completed`, `failed`, `timed out`, `cancelled` or `not found`."""
+    by: str = ""
+    """Who ended it, as their client claimed; empty when that is not told."""
+    reason: str = ""
+    at: datetime | None = None
+    mode: Mode | None = None
+    target: str = ""
+    standing: tuple[str, ...] | None = None
+    """Effects that stand, or may, in words; null when the run could not be asked any more."""
+
+
+class Orphan(Message):
+    """A lease whose run has ended without giving it back. What that run did may stand."""
+
+    holder: str
+    epoch: int
+    operation: Operation
+    noticed: datetime
+    ending: Ending
+
+
+class WatchRequest(Message):
+    """Wait until this execution is not running any more."""
+
+    holder: str
+    run_id: str
 
 
 class AcquireRequest(Message):
@@ -45,6 +94,10 @@ class AcquireRequest(Message):
     floor: int = 0
     """The highest epoch that was seen standing in the world: the lease's epoch is above it, even where the entity
     itself has lost its memory."""
+    adopts: int | None = None
+    """The epoch of the orphaned lease that is taken over; null to take a free one."""
+    approvals: tuple[UsedApproval, ...] = ()
+    """With which people have just let the run pass its gate."""
 
 
 class ReleaseRequest(Message):
@@ -116,6 +169,16 @@ class ApplicationState(Message):
     last_live_drill: DrillSummary | None = None
     replication: "ReplicationState | None" = None
     """What the last `Replicate` found."""
+    orphan: Orphan | None = None
+    """Set while the lease's run is known to have ended without giving it back."""
+    used_approvals: tuple[UsedApproval, ...] = ()
+    """The newest last."""
+    last_failover: datetime | None = None
+    """When the last failover that moved the application ended."""
+    schedules_held_for: str = ""
+    """The run for which the application's schedules are paused; empty when they are on."""
+    schedules_settled: bool = True
+    """Whether the schedules are known to stand so."""
 
 
 class ReplicationState(Message):
@@ -145,5 +208,5 @@ class CopyState(Message):
     """What came in, on the average since the last turn; of a copy that is made now and then, while it was made."""
 
 
-for _message in (ReplicationState, Lease, ReleaseRequest, NoteReplicationRequest, ApplicationState):
+for _message in (ReplicationState, Lease, AcquireRequest, ReleaseRequest, NoteReplicationRequest, ApplicationState):
     _message.model_rebuild()

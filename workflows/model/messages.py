@@ -26,6 +26,9 @@ class Ref(Message):
     application: str
     step: str
     epoch: int
+    execution: str = ""
+    """Temporal's id of the execution that took the lease. What a reset of it asks for is refused; empty for what holds
+    no lease."""
 
     @property
     def key(self) -> str:
@@ -83,6 +86,8 @@ class StepRequest(Message):
     """Whether this is the undo of `ref.step`."""
     result: "StepResult | None" = None
     """Of the step that is undone, in an undo."""
+    adopts: int | None = None
+    """The epoch of the run that was taken over: what it did under that epoch is as good as done by this one."""
 
 
 class StepResult(Message):
@@ -150,6 +155,10 @@ class PlanRequest(Message):
     """Which recovery point is wanted."""
     at: datetime | None = None
     """The agreed time of the cutover."""
+    adopts: int | None = None
+    """The epoch of the run that is taken over."""
+    promoted: tuple[str, ...] = ()
+    """Data components that the run taken over has promoted at the target already."""
 
 
 StepRequest.model_rebuild()

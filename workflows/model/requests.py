@@ -25,7 +25,17 @@ class RunRequest(Strict):
     requested_by: Annotated[str, Field(max_length=80)] = "unknown"
 
 
-class FailoverRequest(RunRequest):
+class HoldingRequest(RunRequest):
+    """What every run wants to know that takes the application's lease."""
+
+    adopts: int | None = Field(
+        default=None,
+        ge=1,
+        description="Take over the orphaned lease of this epoch, and go on from what stands; see `seawall status`.",
+    )
+
+
+class FailoverRequest(HoldingRequest):
     """The input of `Failover`: `{"runbook": "shop", "reason": "region is gone"}` is enough."""
 
     example: ClassVar[str] = '{"runbook": "shop", "reason": "region is gone"}'
@@ -39,9 +49,14 @@ class FailoverRequest(RunRequest):
         default="latest",
         description='Which recovery point: "latest", "latest-verified", "before 2026-11-22T14:05:00Z", or its name.',
     )
+    despite_evidence: Annotated[str, Field(max_length=500)] = Field(
+        default="",
+        description="Go on although the vantage points disagree about the source, or too few answer: why, in your own "
+        "words. It stands in the report, beside your name.",
+    )
 
 
-class SwitchoverRequest(RunRequest):
+class SwitchoverRequest(HoldingRequest):
     """The input of `Switchover`: a planned move in either direction, without loss."""
 
     example: ClassVar[str] = '{"runbook": "shop", "reason": "maintenance of site A"}'
@@ -52,7 +67,7 @@ class SwitchoverRequest(RunRequest):
     )
 
 
-class FailbackRequest(RunRequest):
+class FailbackRequest(HoldingRequest):
     """The input of `Failback`: the switchover home."""
 
     example: ClassVar[str] = '{"runbook": "shop", "reason": "site A is mended"}'
@@ -62,7 +77,7 @@ class FailbackRequest(RunRequest):
     )
 
 
-class ReprotectRequest(RunRequest):
+class ReprotectRequest(HoldingRequest):
     """The input of `Reprotect`: replication is rebuilt from the serving site to the other one."""
 
     example: ClassVar[str] = '{"runbook": "shop", "reason": "site A is mended"}'

@@ -291,6 +291,18 @@ class Approvals(Strict):
         return own or (self.planned_failover if calm else None) or self.failover
 
 
+class Detection(Strict):
+    """How sure one must be that the source is lost, and not only out of sight for a moment."""
+
+    hold_off: Duration = timedelta(seconds=30)
+    """An unplanned failover does nothing that users notice before the source has been seen down for so long, and then
+    looks again. It runs while people decide. `0s`: at once, on the first look alone."""
+    look_again_after: Duration = timedelta(minutes=1)
+    """When the last look is older than this once people have agreed, one more comes first; not with `hold_off: 0s`."""
+    flap_window: Duration = timedelta(hours=1)
+    """A second failover within so long of the last one's end wants two people. `0s`: never."""
+
+
 class Notice(Strict):
     """Who is told of what. Delivery is by the notices' provider; a dead channel never stops a recovery."""
 
@@ -335,6 +347,7 @@ class Runbook(Strict):
     components: dict[Name, Component]
     public: PublicCheck
     approvals: Approvals
+    detection: Detection = Detection()
     notices: tuple[Notice, ...] = ()
     drills: DrillPolicy = DrillPolicy()
     failback: FailbackPolicy = FailbackPolicy()

@@ -25,7 +25,7 @@ NEEDED: Mapping[Role, tuple[Verb, ...]] = {
 }
 """The verbs that a failover asks of a component of each role."""
 
-_MAY_BE_ZERO = frozenset({"max_lag"})
+_MAY_BE_ZERO = frozenset({"max_lag", "hold_off", "flap_window", "look_again_after"})
 _BY_SITE = ("sites", "addresses")
 """Keys of a component's settings whose fields are, by convention, named after the sites."""
 

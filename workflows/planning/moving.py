@@ -85,31 +85,30 @@ def quiet_source(request: PlanRequest) -> list[str]:
 def _data_steps(request: PlanRequest, name: str, component: Component, cutover: str) -> list[Step]:
     source, target = request.source, request.target
     fence_worker = source if request.mode is Mode.PLANNED else target
-    barrier = tuple(f"{other}.{Verb.SYNC_DELTA}" for other in data_components(request))
+    barrier = tuple(
+        f"{other}.{Verb.FENCE if other in request.promoted else Verb.SYNC_DELTA}" for other in data_components(request)
+    )
     quiet = tuple(f"{other}.stop_at_source" for other in quiet_source(request))
-    restored = restores(request, component)
+    choose = f"{name}.{Verb.CHOOSE_RECOVERY_POINT}"
+    promoted = name in request.promoted
     return [
-        make_step(name, Verb.CHOOSE_RECOVERY_POINT, target, f"{name}: choose the recovery point at {target}"),
+        *(
+            []
+            if promoted
+            else [make_step(name, Verb.CHOOSE_RECOVERY_POINT, target, f"{name}: choose the recovery point at {target}")]
+        ),
         make_step(
             name,
             Verb.FENCE,
             source,
             f"{name}: fence {source} and prove it",
             worker=fence_worker,
-            needs=(cutover, f"{name}.{Verb.CHOOSE_RECOVERY_POINT}", *quiet),
+            needs=(cutover, *([] if promoted else [choose]), *quiet),
             phase=Phase.COMMIT,
             undo=Verb.UNFENCE,
             undo_words=f"let {source} serve again",
         ),
-        *([_restore(request, name, component)] if restored else []),
-        make_step(
-            name,
-            Verb.SYNC_DELTA,
-            target,
-            f"{name}: catch up at {target}",
-            needs=(f"{name}.{Verb.FENCE}", *((f"{name}.{Verb.RESTORE}",) if restored else ())),
-            phase=Phase.COMMIT,
-        ),
+        *([] if promoted else _caught_up(request, name, component)),
         make_step(name, Verb.PROMOTE, target, f"{name}: promote at {target}", needs=barrier, phase=Phase.PIVOT),
         make_step(
             name,
@@ -119,6 +118,22 @@ def _data_steps(request: PlanRequest, name: str, component: Component, cutover: 
             needs=(f"{name}.{Verb.PROMOTE}", *serving(request, component)),
             phase=Phase.FORWARD,
             critical=component.critical,
+        ),
+    ]
+
+
+def _caught_up(request: PlanRequest, name: str, component: Component) -> list[Step]:
+    """What brings the data at the target to where it has to be."""
+    restored = restores(request, component)
+    return [
+        *([_restore(request, name, component)] if restored else []),
+        make_step(
+            name,
+            Verb.SYNC_DELTA,
+            request.target,
+            f"{name}: catch up at {request.target}",
+            needs=(f"{name}.{Verb.FENCE}", *((f"{name}.{Verb.RESTORE}",) if restored else ())),
+            phase=Phase.COMMIT,
         ),
     ]
 

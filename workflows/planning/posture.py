@@ -19,6 +19,13 @@ def posture(runbook: Runbook, state: ApplicationState, now: datetime) -> tuple[F
 
 
 def _findings(runbook: Runbook, state: ApplicationState, now: datetime) -> Iterator[Finding]:
+    if state.orphan:
+        yield Finding(
+            code="ORPHANED",
+            sentence=f"{state.orphan.holder} was {state.orphan.ending.how} and did not give the lease back.",
+            next_step=f"`seawall status {runbook.application}` tells what stands; then adopt or release it.",
+            blocking=True,
+        )
     if not state.protected:
         yield Finding(
             code="UNPROTECTED",

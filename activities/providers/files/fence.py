@@ -65,7 +65,8 @@ async def fence(provider: "FilesProvider", request: StepRequest) -> StepResult:
 
 
 def _may(tree: Tree, request: StepRequest, stands: Fence | None) -> Fence:
-    if stands and stands.belongs_to(request.ref):
+    taken_over = stands and request.adopts is not None and stands.epoch <= request.adopts
+    if stands and (stands.belongs_to(request.ref) or taken_over):
         return stands
     if stands or not tree.present or not tree.primary:
         raise PermanentError(

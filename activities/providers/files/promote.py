@@ -54,6 +54,10 @@ async def promote(provider: "FilesProvider", request: StepRequest) -> StepResult
 def _may(tree: Tree, request: StepRequest) -> Synced:
     name = request.target.site
     was = request.before.facts.get("role") if request.before else None
+    standing = tree.standing
+    taken_over = request.adopts is not None and standing is not None and standing.epoch <= request.adopts
+    if tree.primary and taken_over and tree.synced is not None:
+        return tree.synced  # Promoted by the run that this one takes over; only the epoch rises.
     if tree.primary or tree.fence or was == "primary":
         raise PermanentError(
             Code.PRECONDITION_CHANGED,

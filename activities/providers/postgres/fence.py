@@ -43,8 +43,15 @@ async def fence(provider: "PostgresProvider", request: StepRequest) -> StepResul
         raise epoch.stale(name, stands.epoch, request.ref.epoch)
     running = server.postmaster(site) is not None
     ours = stands is not None and stands.belongs_to(request.ref)
-    if ours and fence_file.signal_stands(site.data_dir) and not running:
-        return await _proven(provider, request, changed=False)
+    if fence_file.signal_stands(site.data_dir) and not running:
+        if ours:
+            return await _proven(provider, request, changed=False)
+        if stands and request.adopts is not None and stands.epoch <= request.adopts:
+            # Fenced by the run that this one takes over: the fence becomes ours, and so does its undo.
+            mine = FenceFile.of(request.ref).model_copy(update={"made_signal": stands.made_signal})
+            provider.context.still_mine()
+            fence_file.write(site.data_dir, mine)
+            return await _proven(provider, request, changed=True)
     # Ours and down: an earlier attempt died in between. Ours and signalled: a reboot brought it back as a standby.
     if not ours or (running and not fence_file.signal_stands(site.data_dir)):
         await _must_be_primary(provider, request)

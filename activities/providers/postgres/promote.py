@@ -84,7 +84,9 @@ def _may_promote(
         # Between the promotion and its epoch row an attempt can die: then only `before` tells that it was ours, or
         # that there was nothing before we restored it.
         unfinished = (was == "standby" or _restored(provider, request)) and (stands is None or stands.epoch < ours)
-        if not by_us and not unfinished:
+        # A run that was taken over may have died between them too; nobody else held the application until now.
+        taken_over = request.adopts is not None and (stands is None or stands.epoch <= request.adopts)
+        if not by_us and not unfinished and not taken_over:
             raise PermanentError(
                 Code.PRECONDITION_CHANGED,
                 f"The server at {name} is a primary already, and not by this run.",

@@ -1,0 +1,108 @@
+"""What the `Application` entity shows of itself: its search attributes, and its details in Markdown."""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from html import escape
+
+from temporalio import workflow
+
+from workflows.model.entity import ApplicationState, Orphan
+from workflows.model.plan import Mode
+
+from .attributes import APPLICATION, EPOCH, OPERATION, SITE, STATE
+
+
+def show(state: ApplicationState) -> None:
+    """Show the state, in the list and in the details."""
+    lease = state.lease
+    workflow.upsert_search_attributes(
+        [
+            APPLICATION.value_set(state.application),
+            STATE.value_set(state_word(state)),
+            OPERATION.value_set(lease.operation.value) if lease else OPERATION.value_unset(),
+            EPOCH.value_set(state.epoch),
+            SITE.value_set(state.active_site) if state.active_site else SITE.value_unset(),
+        ]
+    )
+    workflow.set_current_details("\n\n".join(_paragraphs(state)))
+
+
+def state_word(state: ApplicationState) -> str:
+    """The search attribute: whether the application may be changed now, and by whom."""
+    if state.orphan:
+        return "ORPHANED"
+    if state.lease:
+        return "BUSY"
+    return "READY" if state.protected else "UNPROTECTED"
+
+
+def how_it_ended(orphan: Orphan) -> str:
+    """One sentence: which run ended, how, when, by whom and why."""
+    ending = orphan.ending
+    at = f" at {_moment(ending.at)}" if ending.at else ""
+    by = f" by {ending.by}" if ending.by else ""
+    why = f": {ending.reason}" if ending.reason else ""
+    how = {"not found": "is not known to the server", "completed": "ended", "failed": "failed"}.get(
+        ending.how, f"was {ending.how}"
+    )
+    return f"{orphan.holder} (epoch {orphan.epoch}) {how}{at}{by}{why}, and did not give the lease back."
+
+
+def what_stands(orphan: Orphan) -> str:
+    """What that run did and nobody has undone, as far as known."""
+    standing = orphan.ending.standing
+    if standing is None:
+        return "What it did is not known: look at both sites."
+    return f"What it did stands: {'; '.join(standing)}." if standing else "It had changed nothing yet."
+
+
+def adopting_input(state: ApplicationState, orphan: Orphan) -> str:
+    """The input with which a new run takes the lease over."""
+    asked: dict[str, object] = {"runbook": state.application, "reason": "why", "requested_by": "your-name"}
+    if orphan.ending.mode is Mode.PLANNED and orphan.operation == "failover":
+        asked["planned"] = True
+    return json.dumps(asked | {"adopts": orphan.epoch})
+
+
+def _paragraphs(state: ApplicationState) -> Iterable[str]:
+    lease, orphan = state.lease, state.orphan
+    held = f"held by {lease.holder} since {_moment(lease.since)}" if lease else "free"
+    protected = "protected" if state.protected else "**UNPROTECTED**: start `Reprotect` to rebuild its replication"
+    if orphan:
+        yield from _orphaned(state, orphan)
+    yield (
+        f"**{state.application}** is active at **{state.active_site or 'not known yet'}**, epoch {state.epoch}, "
+        f"{held}, {protected}."
+    )
+    yield f"Last run: {state.last_run or 'none'} {state.last_outcome}"
+    if state.rehearsal:
+        yield f"Rehearsal running: {state.rehearsal.holder}"
+    if state.replication:
+        yield f"Replication at {state.replication.at:%H:%M:%S} UTC: {state.replication.sentence}"
+
+
+def _orphaned(state: ApplicationState, orphan: Orphan) -> Iterable[str]:
+    yield f"**ORPHANED since {_moment(orphan.noticed)}.** {_safe(how_it_ended(orphan))} {_safe(what_stands(orphan))}"
+    yield "Until a person answers, nothing else may change the application. Two answers are safe:"
+    workflow_type = orphan.operation.value.capitalize()
+    yield (
+        f"**Adopt**, to go on from what stands: `seawall adopt {state.application} --reason why`, or start a "
+        f"`{workflow_type}` with `{adopting_input(state, orphan)}`"
+    )
+    site = state.active_site or "SITE"
+    freed = {"by": "your-name", "epoch": orphan.epoch, "active_site": site, "reason": "why"}
+    yield (
+        "**Release**, after looking at both sites and mending by hand what must not stay: "
+        f"`seawall release {state.application} --active-site {site} --epoch {orphan.epoch} --reason why`, or send the "
+        f"update `free_lease` with `{json.dumps(freed)}`"
+    )
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _safe(text: str) -> str:
+    """In one line, with nothing that HTML could take for markup: the words of whoever ended the run stand in it."""
+    return escape(" ".join(text.split())[:1500], quote=False)
