@@ -18,6 +18,7 @@ from temporalio.worker import Worker
 from activities import checks
 from activities.archive_diverged import ArchiveDiverged
 from activities.bench import Bench
+from activities.break_glass import PageStore
 from activities.bubbles import Bubbles
 from activities.choose_recovery_point import ChooseRecoveryPoint
 from activities.clone_data import CloneData
@@ -111,6 +112,7 @@ def control_activities(client: Client, settings: Settings, registry: Registry) -
         leases.is_live_drill,
         leases.note_replication,
         ReportStore(settings.reports).write_report,
+        PageStore(settings.reports, registry).write_page,
     ]
 
 

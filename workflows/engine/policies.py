@@ -89,3 +89,13 @@ def bookkeeping() -> ActivityOptions:
         schedule_to_close_timeout=BOOKKEEPING_TIMEOUT,
         retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5)),
     )
+
+
+def aside() -> ActivityOptions:
+    """What a run never waits for: tried twice, and dropped when the run ends."""
+    return ActivityOptions(
+        start_to_close_timeout=timedelta(seconds=10),
+        schedule_to_close_timeout=timedelta(seconds=30),
+        retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=2),
+        cancellation_type=ActivityCancellationType.TRY_CANCEL,
+    )
