@@ -62,7 +62,7 @@ class ReportStore:
             TemporaryError: CONFIGURATION when the folder cannot be written.
         """
         with on_the_wire():
-            return await asyncio.to_thread(self._write, request.report)
+            return await asyncio.to_thread(self.write, request.report)
 
     def read(self, workflow_id: str) -> Report | None:
         """The report of the last execution of that workflow id; None when there is none.
@@ -90,7 +90,8 @@ class ReportStore:
             except PermanentError:
                 yield path, None
 
-    def _write(self, report: Report) -> WrittenReport:
+    def write(self, report: Report) -> WrittenReport:
+        """See `write_report`."""
         folder = self.folder / file_name(report.application)
         name = file_name(report.workflow_id)
         try:

@@ -89,12 +89,12 @@ class _Making:
         self._records = {record.id: record for record in facts.steps}
         hands = Hands(facts, registry)
         self._hands = {step.id: hands.of(step) for step in self._plan.steps}
+        self._begun = any(s.phase is Phase.PIVOT and self._state(s) in _BEGUN for s in self._plan.steps)
 
     def page(self) -> Page:
         plan, left = self._plan, [step for step in self._plan.steps if self._state(step) not in _BEHIND]
-        begun = any(step.phase is Phase.PIVOT and self._state(step) in _BEGUN for step in plan.steps)
         stages = tuple(self._stages(left))
-        back = () if begun else tuple(self._back())
+        back = () if self._begun else tuple(self._back())
         shown = [view.hand for stage in stages for view in stage.steps] + [view.hand for view in back]
         return Page(
             title=clean(f"By hand: {plan.operation} of {plan.application}, {_route(plan)}"),
@@ -103,7 +103,7 @@ class _Making:
             people=tuple(self._people()),
             standing=tuple(self._standing()),
             secrets=tuple(dict.fromkeys(place for hand in shown for place in hand.secrets)),
-            pivot_behind=begun,
+            pivot_behind=self._begun,
             pivot=tuple(self._pivot()),
             stages=stages,
             back=back,
@@ -170,7 +170,12 @@ class _Making:
         for number in range(1, max(depth.values(), default=0) + 1):
             steps = [step for step in left if depth[step.id] == number]
             pivot = any(step.phase is Phase.PIVOT for step in steps)
-            yield Stage(number, tuple(self._view(step, self._hands[step.id]) for step in steps), pivot)
+            yield Stage(number, tuple(self._view(step, self._forward(step)) for step in steps), pivot)
+
+    def _forward(self, step: Step) -> ByHand:
+        """Its commands, and its undo only while that is safe: nobody in need should find a way back that is none."""
+        hand = self._hands[step.id]
+        return hand.model_copy(update={"undo": ()}) if self._begun or step.undo is None else hand
 
     def _back(self) -> Iterator[StepView]:
         for step in reversed(self._plan.steps):

@@ -61,6 +61,18 @@ class ReleaseRequest(Message):
     """Of a drill: what the next one is compared with."""
 
 
+class FinishedByHand(Message):
+    """A person tells what became of a run that was lost, after the world was looked at."""
+
+    application: str
+    run: str
+    epoch: int
+    active_site: str
+    protected: bool
+    by: str
+    reason: str
+
+
 class DrillSummary(Message):
     """What is remembered of a drill."""
 

@@ -3,13 +3,23 @@
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
 from .base import Name, Strict, Text
 from .plan import Mode, Operation
 
 FILL_IN = "fill-in"
 """Stands where people have to write something; no answer."""
+
+
+def _filled(text: str) -> str:
+    if text == FILL_IN:
+        raise ValueError("expected an answer, or no such line at all")
+    return text
+
+
+Answer = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_filled)]
+Named = Annotated[Name, AfterValidator(_filled)]
 
 
 class Outcome(StrEnum):
@@ -25,14 +35,14 @@ class StepOutcome(Strict):
     """One step. `by` is wanted for what was done by hand."""
 
     outcome: Outcome
-    by: Annotated[str, Field(min_length=1, max_length=80)] | None = None
-    at: Text | None = None
+    by: Answer | None = None
+    at: Answer | None = None
     """When, as it was noted."""
-    note: Text | None = None
+    note: Answer | None = None
 
     @model_validator(mode="after")
     def _named(self) -> "StepOutcome":
-        if self.outcome is Outcome.BY_HAND and self.by in (None, FILL_IN):
+        if self.outcome is Outcome.BY_HAND and self.by is None:
             raise ValueError("expected `by`: the name of the person who did the step by hand")
         return self
 
@@ -50,10 +60,10 @@ class OutcomeForm(Strict):
     choice: Text = "latest"
     epoch: Annotated[int, Field(ge=1)]
     declared: AwareDatetime
-    active_site: Name
+    active_site: Named
     """Where users are served now."""
     protected: bool = False
     """Whether the other site follows again."""
-    agreed_by: tuple[Name, ...] = ()
+    agreed_by: tuple[Named, ...] = ()
     """Who agreed when no machine asked."""
     steps: dict[str, StepOutcome] = Field(min_length=1)
