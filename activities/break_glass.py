@@ -52,7 +52,7 @@ class PageStore:
             TemporaryError: CONFIGURATION when the folder cannot be written.
         """
         with on_the_wire():
-            return await asyncio.to_thread(self._write, request.facts)
+            return await asyncio.to_thread(self.write, request.facts)
 
     def find(self, run: str) -> Path | None:
         """The page (as Markdown) of a run by its workflow id, or the newest one of an application by its name."""
@@ -68,7 +68,8 @@ class PageStore:
         name = page.name.removesuffix(FORMS["md"])
         return page.with_name(f"{name}{FORMS[form]}").read_text(encoding="utf-8")
 
-    def _write(self, facts: HandOver) -> WrittenPage:
+    def write(self, facts: HandOver) -> WrittenPage:
+        """See `write_page`."""
         rendered = render(facts, self._registry)
         folder = self._folder / file_name(facts.plan.application)
         name = file_name(facts.workflow_id)

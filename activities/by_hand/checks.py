@@ -46,7 +46,7 @@ def _command(check: Check) -> Command | None:
             return _functional(check.url)
         case DnsCheck() if check.server is not None:
             words = ["dig", "+short", f"@{check.server}", "-p", str(check.port), check.name, "A"]
-            return Command(line=shell(words), why=f"{check.name} has an address.", shows=".")
+            return Command(line=shell(words), why=f"{check.name} has an address: one is shown.")
         case _:
             return None
 
@@ -80,7 +80,7 @@ def public_by_hand(public: PublicCheck) -> ByHand:
     parts = urlsplit(public.url)
     host, _, port = public.resolver.rpartition(":")
     ask = ["dig", "+short", "+time=2", f"@{host}", "-p", port, public.name, "A"]
-    seen = Command(line=shell(ask), why="What users are told.", shows=".", otherwise=_AGAIN)
+    seen = Command(line=shell(ask), why="Where users are sent.")
     service = parts.port or (443 if parts.scheme == "https" else 80)
     pinned = f'--resolve {shlex.quote(f"{parts.hostname}:{service}:")}"$({shell(ask)} | tail -n 1)"'
     made = _functional(public.url, f"{pinned} ")

@@ -2,8 +2,8 @@
 
 HOW = (
     "Do the stages in their order. Steps of one stage may be done at the same time, by different people.",
-    "Each step: look first, act, look again. Where the first look shows that it is done, leave the act out. The run "
-    "may have gone on after this page was written, and a step that was running may have happened.",
+    "Each step: look first, act, look again. Act only where the first look shows what it must; else do as it says. The "
+    "run may have gone on after this page was written, and a step that was running may have happened.",
     "Make sure that no run is alive: stop the workers, or make sure that they stay stopped. Two that act at once undo "
     "each other.",
     "Commands are for bash. Where one shows something else than it must, stop there and read what it says.",

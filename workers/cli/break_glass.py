@@ -151,7 +151,7 @@ def _show(found: "Examined") -> None:
         told = found.told
         guard = "protected" if told.protected else "UNPROTECTED"
         out.print(
-            f"{told.application} is active at {told.active_site} under epoch {told.epoch}, {guard}; {told.run} is over.",
+            f"{told.run} is over.\n{told.application} is active at {told.active_site}, epoch {told.epoch}, {guard}.",
             soft_wrap=True,
             markup=False,
         )

@@ -68,7 +68,7 @@ def check_by_hand(settings: DnsSettings, check: Check) -> Command | None:
     """The name at the component's own server."""
     if not isinstance(check, DnsCheck):
         return None
-    return Command(line=_dig(settings, check.name, "A"), why="The runbook's check: an address is answered.", shows=".")
+    return Command(line=_dig(settings, check.name, "A"), why="The runbook's check: an address is shown.")
 
 
 def _epoch_name(settings: DnsSettings) -> str:

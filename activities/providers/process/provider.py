@@ -87,7 +87,7 @@ class ProcessProvider(Provider):
         )
 
     def by_hand(self, verb: Verb, request: StepRequest) -> ByHand:
-        return by_hand.by_hand(self._site(request.target.site), verb, request)
+        return by_hand.by_hand(self._site(request.target.site), verb)
 
     async def start_instances(self, request: StepRequest) -> StepResult:
         site = self._local(request.target.site)
