@@ -25,7 +25,8 @@ def _write(tree: Tree, name: str, content: str) -> str:
     """A record, whole or not at all."""
     path = str(tree.state / name)
     part = f"{path}.part"
-    return f"printf '%s\\n' {shlex.quote(content)} > {shlex.quote(part)} && mv {shell([part, path])}"
+    folder = f"mkdir -p {shlex.quote(str(tree.state))}"
+    return f"{folder} && printf '%s\\n' {shlex.quote(content)} > {shlex.quote(part)} && mv {shell([part, path])}"
 
 
 def _epoch(tree: Tree, epoch: int) -> Command:
@@ -93,7 +94,7 @@ def _fence(tree: Tree, request: StepRequest) -> ByHand:
         after=(
             Command(line=shell(["ls", "-d", fenced]), why="It has its other name.", shows=fenced),
             Command(
-                line=f"fuser -v {shell([fenced])}",
+                line=f"find {shell([fenced])} -exec fuser -v {{}} + 2>&1",
                 why="Nobody has it open: nothing is shown. Stop whatever is, then look again.",
             ),
         ),

@@ -203,9 +203,11 @@ def _fence(provider: "PostgresProvider", request: StepRequest) -> ByHand:
     """The planned one, on the old server's own machine."""
     name = request.target.site
     site = provider.site(name)
-    signal = f"{site.data_dir}/{fence_file.SIGNAL}"
-    options = shlex.join(word for option in site.options() for word in ("-c", option))
-    start = _pg(provider, name, "pg_ctl", "start", "-w", "-D", site.data_dir, "-l", site.log_file, "-o", options)
+    signal, mark = (f"{site.data_dir}/{file}" for file in (fence_file.SIGNAL, fence_file.FENCE))
+    fence = fence_file.FenceFile.of(request.ref).model_copy(update={"made_signal": True}).model_dump_json()
+    says = f"printf '%s' {shlex.quote(fence)} | {_program(provider, name, 'tee', mark)} > /dev/null"
+    # With the options of its last start, which it keeps itself: those of the runbook may hold a connection string.
+    start = _pg(provider, name, "pg_ctl", "restart", "-w", "-D", site.data_dir, "-l", site.log_file)
     return ByHand(
         look=(
             Command(
@@ -216,6 +218,7 @@ def _fence(provider: "PostgresProvider", request: StepRequest) -> ByHand:
             ),
         ),
         act=(
+            Command(line=says, why="Say whose fence it is; PostgreSQL does not mind it."),
             Command(
                 line=_pg(provider, name, "pg_ctl", "stop", "-m", "fast", "-D", site.data_dir),
                 why="Stop it. From here users wait. If it does not run, this says so and harms nothing.",
@@ -231,8 +234,8 @@ def _fence(provider: "PostgresProvider", request: StepRequest) -> ByHand:
             ),
         ),
         undo=(
-            Command(line=shell(["rm", "-f", signal, f"{site.data_dir}/{fence_file.FENCE}"]), why="Lift the fence."),
-            Command(line=start, why="Start it as a primary again."),
+            Command(line=_program(provider, name, "rm", "-f", signal, mark), why="Lift the fence."),
+            Command(line=start, why="Start it as a primary again, with the options that it had."),
         ),
         notes=("Undo it only while nothing was promoted at the other site.",),
     )
