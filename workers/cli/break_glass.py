@@ -124,8 +124,11 @@ def import_outcome(
     from workers.outcome_import import examine
     from workers.settings import read_settings
 
+    if not by.strip() or len(reason.strip()) < 3:
+        typer.echo("--by wants a name, and --reason at least three letters. Nothing was told.", err=True)
+        raise typer.Exit(BAD_INPUT)
     settings = read_settings()
-    found = asyncio.run(examine(file, settings, Registry(), by, reason))
+    found = asyncio.run(examine(file, settings, Registry(), by.strip()[:80], reason.strip()[:500]))
     if json_output:
         print_json(found)
     else:

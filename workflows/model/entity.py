@@ -1,8 +1,11 @@
 """What the `Application` entity knows, and what runs ask of it: lease, epoch, where it is active."""
 
 from datetime import datetime
+from typing import Annotated
 
-from .base import Message
+from pydantic import Field
+
+from .base import Message, Name
 from .plan import Operation
 
 
@@ -66,11 +69,11 @@ class FinishedByHand(Message):
 
     application: str
     run: str
-    epoch: int
-    active_site: str
+    epoch: Annotated[int, Field(ge=1)]
+    active_site: Name
     protected: bool
-    by: str
-    reason: str
+    by: Annotated[str, Field(min_length=1, max_length=80)]
+    reason: Annotated[str, Field(min_length=3, max_length=500)]
 
 
 class DrillSummary(Message):
