@@ -11,7 +11,7 @@ help: ## Show the targets
 demo: $(STAMP) ## Watch a real failover: make demo [SCENARIO=failover|planned|async|diverge|compensate|split-brain|roundtrip|drill|live-drill]
 	$(VENV)/bin/seawall demo --scenario $(SCENARIO) $(DEMO_ARGS)
 
-test: $(STAMP) browser rsync ## Lint, types, import rules and all tests
+test: $(STAMP) browser rsync by-hand ## Lint, types, import rules and all tests
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
@@ -44,8 +44,11 @@ browser: ## Install Chromium for the tests of the Web UI, where that can be done
 rsync: ## Install rsync for the tests of the kind files, where that can be done
 	@infra/rsync.sh
 
+by-hand: ## Install what the tests of the page for break-glass type, where that can be done
+	@infra/by_hand.sh
+
 clean: ## Remove the environment, caches and labs
 	-@[ -x $(VENV)/bin/seawall ] && for lab in .seawall/*/; do $(VENV)/bin/seawall lab down --all --folder "$$lab"; done
 	rm -rf $(VENV) .seawall build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help demo test bench generate format wheel install browser rsync clean
+.PHONY: help demo test bench generate format wheel install browser rsync by-hand clean

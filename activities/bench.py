@@ -30,7 +30,7 @@ class Bench:
         """
         return self._make(target.component.kind, target.component.settings, pulse, target.bubble)
 
-    def device(self, device: FenceDevice, pulse: Pulse) -> Provider:
+    def device(self, device: FenceDevice, pulse: Pulse | None = None) -> Provider:
         """The provider of a site's fence device."""
         return self._make(device.kind, device.settings, pulse)
 

@@ -62,7 +62,7 @@ class ReportStore:
             TemporaryError: CONFIGURATION when the folder cannot be written.
         """
         with on_the_wire():
-            return await asyncio.to_thread(self._write, request.report)
+            return await asyncio.to_thread(self.write, request.report)
 
     def read(self, workflow_id: str) -> Report | None:
         """The report of the last execution of that workflow id; None when there is none.
@@ -70,7 +70,7 @@ class ReportStore:
         Raises:
             PermanentError: INTERNAL when the file is there and is not a report.
         """
-        found = sorted(self.folder.glob(f"*/{_literal(file_name(workflow_id))}.json"))
+        found = sorted(self.folder.glob(f"*/{literal(file_name(workflow_id))}.json"))
         return _parsed(found[0]) if found else None
 
     def list(self, application: str | None = None) -> tuple[Report, ...]:
@@ -83,14 +83,15 @@ class ReportStore:
         return tuple(path for path, report in self._found() if report is None)
 
     def _found(self, application: str | None = None) -> Iterator[tuple[Path, Report | None]]:
-        under = _literal(file_name(application)) if application else "*"
+        under = literal(file_name(application)) if application else "*"
         for path in sorted(self.folder.glob(f"{under}/*.json")):
             try:
                 yield path, _parsed(path)
             except PermanentError:
                 yield path, None
 
-    def _write(self, report: Report) -> WrittenReport:
+    def write(self, report: Report) -> WrittenReport:
+        """See `write_report`."""
         folder = self.folder / file_name(report.application)
         name = file_name(report.workflow_id)
         try:
@@ -98,7 +99,7 @@ class ReportStore:
             _keep_earlier(folder, name, report.run_id)
             files = [folder / f"{name}.{suffix}" for suffix, _form in _FORMS]
             for path, (_suffix, form) in zip(files, _FORMS, strict=True):
-                _replace(path, form(report))
+                replace(path, form(report))
             sync(folder)
         except OSError as error:
             raise TemporaryError(
@@ -109,7 +110,7 @@ class ReportStore:
         return WrittenReport(files=tuple(str(path) for path in files))
 
 
-def _literal(name: str) -> str:
+def literal(name: str) -> str:
     """A file name holds no wildcard (see `_PLAIN`); the check keeps it so."""
     assert not set(name) & set("*?[]/")
     return name
@@ -132,7 +133,7 @@ def _keep_earlier(folder: Path, name: str, run_id: str) -> None:
             path.replace(folder / f"{name}_run_{file_name(earlier)[:36]}.{suffix}")
 
 
-def _replace(path: Path, text: str) -> None:
+def replace(path: Path, text: str) -> None:
     """Put the text at the path in one piece: a reader, or a crash, sees the old file or the new one."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.suffix}-", suffix=".tmp")
     try:

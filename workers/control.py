@@ -7,13 +7,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.client import (
+    Client,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+)
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from workflows.model.entity import ApplicationState, application_workflow_id
+from activities.lease import entity
+from workflows.model.entity import ApplicationState, FinishedByHand, application_workflow_id
 from workflows.model.failure import Code, PermanentError
+from workflows.model.hand_over import HandOver
 from workflows.model.messages import CONTROL_QUEUE
 from workflows.model.progress import ProgressView, RunState
 from workflows.model.report import Report
@@ -176,6 +184,21 @@ async def report(client: Client, run: str) -> Report:
     return found
 
 
+async def hand_over(client: Client, run: str) -> HandOver | None:
+    """What people must know to finish a run without it; None when it has no plan yet.
+
+    Raises:
+        PermanentError: NOT_FOUND, or UNREACHABLE when nobody answers for it.
+    """
+    try:
+        found: HandOver | None = await _query(client, run, "hand_over", HandOver)
+    except WorkflowQueryFailedError:
+        raise PermanentError(
+            Code.UNREACHABLE, f"{run} was begun by a release that tells no such thing.", "Read its progress."
+        ) from None
+    return found
+
+
 async def watch(client: Client, run: str) -> AsyncIterator[ProgressView]:
     """The run's progress, again and again, until it ends."""
     while True:
@@ -251,8 +274,8 @@ async def free_lease(client: Client, application: str, request: FreeRequest) -> 
     return freed
 
 
-async def runs_now(client: Client, run: str, execution: str) -> bool:
-    """Whether that execution is running."""
+async def runs_now(client: Client, run: str, execution: str = "") -> bool:
+    """Whether that execution is running; the newest one when none is named."""
     try:
         found = await client.get_workflow_handle(run, run_id=execution or None).describe(rpc_timeout=_TEN_SECONDS)
     except RPCError as error:
@@ -260,6 +283,44 @@ async def runs_now(client: Client, run: str, execution: str) -> bool:
             return False
         raise _unanswered(error, run) from error
     return found.close_time is None
+
+
+async def finish_by_hand(client: Client, told: FinishedByHand) -> ApplicationState:
+    """Tell an application what became of a run that was lost; its entity is started where it does not run.
+
+    Raises:
+        PermanentError: APPLICATION_BUSY while that run, or another one, runs; REJECTED when it has ended by itself.
+    """
+    await insist_on_lost(client, told.run)
+    try:
+        state: ApplicationState = await client.execute_update_with_start_workflow(
+            "finish_by_hand",
+            told,
+            start_workflow_operation=entity(told.application),
+            result_type=ApplicationState,
+            rpc_timeout=_TEN_SECONDS,
+        )
+    except WorkflowUpdateFailedError as error:
+        cause = error.cause
+        sentence = cause.message if isinstance(cause, ApplicationError) else str(cause)
+        raise PermanentError(Code.REJECTED, sentence) from error
+    except RPCError as error:
+        raise _unanswered(error, told.application) from error
+    return state
+
+
+async def insist_on_lost(client: Client, run: str) -> None:
+    """A run that lives tells its end itself.
+
+    Raises:
+        PermanentError: APPLICATION_BUSY while it runs.
+    """
+    if await runs_now(client, run):
+        raise PermanentError(
+            Code.APPLICATION_BUSY,
+            f"{run} is running: it looks at what was done by hand, and goes on from there.",
+            f"Watch it: `seawall watch {run}`. Only a run that is gone is told of so; to end this one, terminate it.",
+        )
 
 
 async def list_runs(client: Client, application: str | None = None, limit: int = 50) -> list[dict[str, Any]]:

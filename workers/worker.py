@@ -18,6 +18,7 @@ from temporalio.worker import Worker
 from activities import checks
 from activities.archive_diverged import ArchiveDiverged
 from activities.bench import Bench
+from activities.break_glass import PageStore
 from activities.bubbles import Bubbles
 from activities.choose_recovery_point import ChooseRecoveryPoint
 from activities.clone_data import CloneData
@@ -118,6 +119,7 @@ def control_activities(client: Client, settings: Settings, registry: Registry) -
         Watch(client).watch_holder,
         HeldSchedules(client).hold_schedules,
         ReportStore(settings.reports).write_report,
+        PageStore(settings.reports, registry).write_page,
     ]
 
 

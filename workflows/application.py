@@ -18,6 +18,7 @@ from workflows.model.entity import (
     ApplicationState,
     DrillSummary,
     Ending,
+    FinishedByHand,
     Lease,
     Orphan,
     ReleaseRequest,
@@ -32,6 +33,8 @@ from workflows.model.schedules import HoldSchedulesRequest
 
 MOST_APPROVALS = 100
 """So many used approval codes are remembered; a reset is asked for long before as many runs have passed."""
+
+_BY_HAND = "finished by hand"
 
 
 def _refusal(code: Code, sentence: str) -> ApplicationError:
@@ -329,6 +332,40 @@ class Application:
             raise _refusal(Code.LEASE_LOST, f"Nobody holds the lease of {self._state.application}.")
         if lease.epoch != request.epoch:
             raise _refusal(Code.LEASE_LOST, f"The lease is of epoch {lease.epoch}, not {request.epoch}; look again.")
+
+    @workflow.update(
+        name="finish_by_hand",
+        description="Told by `seawall import-outcome`, which looks at the world first. Not for people.",
+    )
+    async def finish_by_hand(self, told: FinishedByHand) -> ApplicationState:
+        current = self._state
+        self._become(
+            lease=None,
+            holder_run_id="",
+            orphan=None,
+            # Never lower than what stands in the world, and never lower than what this entity has given out.
+            epoch=max(current.epoch, told.epoch),
+            active_site=told.active_site,
+            protected=told.protected,
+            last_run=told.run,
+            last_run_id=current.holder_run_id or current.last_run_id,
+            last_outcome=f"{_BY_HAND}, told by {told.by}: {told.reason}",
+            last_ended=workflow.now(),
+        )
+        return self._state
+
+    @finish_by_hand.validator
+    def _check_finish(self, told: FinishedByHand) -> None:
+        current = self._state
+        if told.application != current.application:
+            raise _refusal(Code.INVALID_INPUT, f"This is {current.application}, not {told.application}.")
+        if current.lease is not None and current.lease.holder != told.run:
+            raise _busy(current.lease)
+        ended = current.last_run == told.run and not current.last_outcome.startswith(_BY_HAND)
+        if ended and current.lease is None:
+            raise _refusal(
+                Code.REJECTED, f"{told.run} has ended by itself: {current.last_outcome}. There is nothing to tell."
+            )
 
     def _become(self, **changes: object) -> None:
         self._state = self._state.model_copy(update=changes)

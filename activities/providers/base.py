@@ -31,6 +31,8 @@ from workflows.model.observed import Observation, Reach
 from workflows.model.runbook import Check, Marker, Role, SecretRef
 from workflows.model.verbs import Verb
 
+from .by_hand import ByHand, Command
+
 
 def now() -> datetime:
     """The time of this machine, in UTC."""
@@ -120,6 +122,15 @@ class Provider:
             TemporaryError: CHECK_FAILED with what was seen instead.
         """
         raise self.unsupported(Verb.HEALTH_CHECK)
+
+    def by_hand(self, verb: Verb, request: StepRequest) -> ByHand:
+        """What a person types in the place of a verb, made of the settings and of what the run has seen. It asks nobody
+        and reads no secret: it is written down for the day when there is nobody to ask."""
+        return ByHand(notes=(f"The kind {self.kind} has no commands for this step: see its own manual.",))
+
+    def check_by_hand(self, check: Check, site: str) -> Command | None:
+        """The command for a kind-specific check; None where there is none."""
+        return None
 
     async def choose_recovery_point(self, request: StepRequest) -> StepResult:
         """The newest point at `target.site`, with what would be lost by taking it. Sets `result.point`."""

@@ -17,14 +17,14 @@ def to_markdown(report: Report) -> str:
     """The report as one Markdown document."""
     state, _tone = words.state_words(report)
     parts = [
-        f"# {_inline(content.title(report))}: {_inline(state)}",
-        f"**{report.end_state.value}.** {_inline(report.summary)}",
+        f"# {inline(content.title(report))}: {inline(state)}",
+        f"**{report.end_state.value}.** {inline(report.summary)}",
         _table(Section("", "", ("Number", "Measured", "More", "Promised", "Kept"), _number_rows(report))),
     ]
     if (line := protection(report)) is not None:
-        parts.insert(1, f"**{_inline(line.text)}**")
+        parts.insert(1, f"**{inline(line.text)}**")
     for section in sections(report):
-        parts += [f"## {_inline(section.title)}", *_section(section)]
+        parts += [f"## {inline(section.title)}", *_section(section)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -41,12 +41,12 @@ def _section(section: Section) -> list[str]:
 
 
 def _table(section: Section) -> str:
-    head = [_inline(name) or " " for name in section.columns]
-    lines = [head, ["---"] * len(head), *([_inline(cell.text) or "-" for cell in row] for row in section.rows)]
+    head = [inline(name) or " " for name in section.columns]
+    lines = [head, ["---"] * len(head), *([inline(cell.text) or "-" for cell in row] for row in section.rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _inline(text: str) -> str:
+def inline(text: str) -> str:
     """Text that no Markdown reader takes for markup, a new line or a new cell."""
     flat = " ".join(words.clean(text).split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _SPECIAL.sub(r"\\\1", flat)
@@ -54,4 +54,4 @@ def _inline(text: str) -> str:
 
 def _sentence(text: str) -> str:
     """The same where a line begins, so that it starts no list and no heading."""
-    return _LINE_START.sub(r"\1\\\2", _inline(text))
+    return _LINE_START.sub(r"\1\\\2", inline(text))

@@ -90,7 +90,13 @@ class Crew:
         control = site == "control"
         if control:
             leases, books = Leases(self.client), SimBookkeeping(self.hall)
-            activities += [books.load_runbook, books.write_report, leases.acquire_lease, leases.release_lease]
+            activities += [
+                books.load_runbook,
+                books.write_report,
+                books.write_page,
+                leases.acquire_lease,
+                leases.release_lease,
+            ]
             activities += [leases.application_state, leases.note_drill, leases.note_replication, leases.is_live_drill]
             activities += [Watch(self.client, every=0.5).watch_holder, HeldSchedules(self.client).hold_schedules]
         return Worker(

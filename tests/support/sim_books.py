@@ -8,11 +8,14 @@ from pathlib import Path
 
 from temporalio import activity
 
+from activities.break_glass import render
 from activities.providers.base import Context
+from activities.providers.registry import Registry
 from activities.wire import Pulse, on_the_wire, verb
 from tests.support.runbooks import loaded
-from tests.support.sim import OpenBubble, World
+from tests.support.sim import OpenBubble, World, kinds
 from workflows.model.failure import Code, PermanentError
+from workflows.model.hand_over import WritePageRequest, WrittenPage
 from workflows.model.messages import Bubble, LoadedRunbook, LoadRunbookRequest, StepRequest, StepResult
 from workflows.model.report import Report, WriteReportRequest, WrittenReport
 from workflows.model.runbook import Runbook
@@ -26,6 +29,8 @@ class Hall:
     worlds: dict[str, World] = field(default_factory=dict)
     runbooks: dict[str, Runbook] = field(default_factory=dict)
     reports: dict[str, list[Report]] = field(default_factory=dict)
+    pages: dict[str, list[str]] = field(default_factory=dict)
+    """The pages for break-glass of each application, as Markdown, in the order in which they were written."""
     lacking: dict[str, set[Verb]] = field(default_factory=dict)
     """Verbs that the data components of an application's runbook cannot do."""
 
@@ -59,6 +64,20 @@ class SimBookkeeping:
                 raise PermanentError(Code.CONFIGURATION, "The report folder is gone.")
             self._hall.reports.setdefault(request.report.application, []).append(request.report)
             return WrittenReport(files=())
+
+    @activity.defn(name="write_page")
+    async def write_page(self, request: WritePageRequest) -> WrittenPage:
+        with on_the_wire():
+            name = request.facts.plan.application
+            world = self._hall.worlds.get(name)
+            if world and "page" in world.held:
+                world.hanging.set()
+                await world.released.wait()
+            if world and "no-page" in world.held:
+                raise PermanentError(Code.CONFIGURATION, "The report folder is gone.")
+            made = render(request.facts, Registry(kinds(self._hall.worlds)))
+            self._hall.pages.setdefault(name, []).append(made.md)
+            return WrittenPage(files=())
 
 
 class _Striking:

@@ -122,7 +122,8 @@ class World:
     woken: list[str] = field(default_factory=list)
     """What became of attempts that woke up late: `acted` or the code of their refusal."""
     held: set[str] = field(default_factory=set)
-    """Bookkeeping that goes wrong: `load` and `report` wait until released, `no-report` fails for good."""
+    """Bookkeeping that goes wrong: `load`, `report` and `page` wait until released, `no-report` and
+    `no-page` fail for good."""
     writers_seen: set[int] = field(default_factory=lambda: {1})
 
     @classmethod

@@ -10,6 +10,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from workflows.model.failure import Code
+from workflows.model.hand_over import HandOver
 from workflows.model.progress import ProgressView, StepState
 from workflows.model.report import Report
 from workflows.model.requests import Answer, Approval, LossAcceptance, RiskAcceptance
@@ -17,6 +18,7 @@ from workflows.model.runbook import Runbook
 
 from . import reporting
 from .executor import Executor
+from .hand_over import hand_over
 from .ledger import Ledger
 from .saga import Saga
 
@@ -52,6 +54,11 @@ class Answering:
     @workflow.query(name="report", description="The report as it stands.")
     def report(self) -> Report:
         return reporting.report(self.ledger)
+
+    @workflow.query(name="hand_over", description="What people must know to finish this run without it.")
+    def hand_over(self) -> HandOver | None:
+        ledger = self.ledger
+        return None if ledger.plan is None or ledger.lease is None else hand_over(ledger, workflow.now())
 
     # --- Answers to the gate ---
 

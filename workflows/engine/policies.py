@@ -110,3 +110,13 @@ def chore() -> ActivityOptions:
             initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10), maximum_attempts=5
         ),
     )
+
+
+def aside() -> ActivityOptions:
+    """What a run never waits for: tried twice, and dropped when the run ends."""
+    return ActivityOptions(
+        start_to_close_timeout=timedelta(seconds=10),
+        schedule_to_close_timeout=timedelta(seconds=30),
+        retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=2),
+        cancellation_type=ActivityCancellationType.TRY_CANCEL,
+    )

@@ -13,7 +13,7 @@ from temporalio.exceptions import ActivityError
 from workflows.model.entity import PREEMPTION
 from workflows.model.failure import Code
 from workflows.model.messages import Ref, StepRequest, StepResult, Target, site_queue
-from workflows.model.plan import Operation, Plan, Step
+from workflows.model.plan import Operation, Phase, Plan, Step
 from workflows.model.progress import RunState, StepState
 from workflows.model.report import Report, WriteReportRequest
 from workflows.model.runbook import PublicCheck
@@ -22,6 +22,7 @@ from workflows.model.verbs import Verb
 from . import attributes, policies
 from .details import details_html
 from .executor import Executor, Stop
+from .hand_over import Pages
 from .holding import Holding, Refused
 from .ledger import Ledger
 from .outcome import Done, Outcome, classify
@@ -38,6 +39,7 @@ class RecoveryRun(Holding):
         self.ledger = Ledger(operation, info.workflow_id, info.run_id, workflow.now())
         self.executor: Executor | None = None
         self.saga: Saga | None = None
+        self._pages = Pages(self.ledger)
         self._shown_state = ""
         self._cancelled = False
 
@@ -117,8 +119,10 @@ class RecoveryRun(Holding):
         rest = ledger.clock.declared + self.deadline - workflow.now()
         # A start that outlasted the deadline leaves less than nothing, and a negative timer is refused by the SDK.
         deadline = asyncio.ensure_future(self._watch_deadline(max(rest, timedelta(0))))
+        self._hand_over()
         await self.executor.run()
         deadline.cancel()
+        await self._pages.end()
         stop = self.executor.stop
         if stop is None:
             ledger.state = RunState.RECOVERED_DEGRADED if self.executor.degraded else RunState.RECOVERED
@@ -162,6 +166,13 @@ class RecoveryRun(Holding):
         """A step has just been done."""
         if step.verb is Verb.VERIFY:
             self.ledger.mark(verified=workflow.now())
+        if step.phase is Phase.PIVOT:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Write the page by which people could go on. A drill that is lost is swept, and nobody finishes it."""
+        if self.ledger.operation is not Operation.DRILL:
+            self._pages.write()
 
     def public_check(self) -> PublicCheck:
         """How the application is used as its users use it."""

@@ -1,8 +1,11 @@
 """What the `Application` entity knows, and what runs ask of it: lease, epoch, where it is active."""
 
 from datetime import datetime
+from typing import Annotated
 
-from .base import Message
+from pydantic import Field
+
+from .base import Message, Name
 from .plan import Mode, Operation
 
 
@@ -112,6 +115,18 @@ class ReleaseRequest(Message):
     """Whether replication runs away from the active site now; null leaves it as it was."""
     drill: "DrillSummary | None" = None
     """Of a drill: what the next one is compared with."""
+
+
+class FinishedByHand(Message):
+    """A person tells what became of a run that was lost, after the world was looked at."""
+
+    application: str
+    run: str
+    epoch: Annotated[int, Field(ge=1)]
+    active_site: Name
+    protected: bool
+    by: Annotated[str, Field(min_length=1, max_length=80)]
+    reason: Annotated[str, Field(min_length=3, max_length=500)]
 
 
 class DrillSummary(Message):

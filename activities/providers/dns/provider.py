@@ -10,6 +10,7 @@ import dns.name
 import dns.rdatatype
 
 from activities.providers.base import Context, Provider, now
+from activities.providers.by_hand import ByHand, Command
 from workflows.model.base import Strict
 from workflows.model.failure import Code, OutcomeUnknownError, PermanentError, TemporaryError
 from workflows.model.messages import StepRequest, StepResult
@@ -17,7 +18,7 @@ from workflows.model.observed import Observation, Reach
 from workflows.model.runbook import Check, DnsCheck, Role
 from workflows.model.verbs import Verb
 
-from . import record, update
+from . import by_hand, record, update
 from .record import ServerSilent, Standing
 from .settings import DnsSettings
 from .update import Answer
@@ -82,6 +83,13 @@ class DnsProvider(Provider):
         if not found:
             raise TemporaryError(Code.CHECK_FAILED, f"{check.name} has no address.")
         return f"{check.name} is {', '.join(sorted(data.address for data in found))}."
+
+    def by_hand(self, verb: Verb, request: StepRequest) -> ByHand:  # noqa: ARG002 (its one verb moves the name)
+        self._address(request.target.target)
+        return by_hand.flip_by_hand(self.settings, request)
+
+    def check_by_hand(self, check: Check, site: str) -> Command | None:  # noqa: ARG002 (one zone serves all sites)
+        return by_hand.check_by_hand(self.settings, check)
 
     async def flip_dns(self, request: StepRequest) -> StepResult:
         started = time.monotonic()

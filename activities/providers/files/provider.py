@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from activities.bubble.place import Place
 from activities.providers.base import Context, Provider
+from activities.providers.by_hand import ByHand
 from workflows.model.base import Strict
 from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import StepRequest, StepResult
@@ -12,7 +13,7 @@ from workflows.model.observed import Observation, Reach
 from workflows.model.runbook import Marker, Role
 from workflows.model.verbs import Verb
 
-from . import consistency, diverged, fence, freshness, marker, observe, points, promote, rebuild, restore, sync
+from . import by_hand, consistency, diverged, fence, freshness, marker, observe, points, promote, rebuild, restore, sync
 from .settings import FilesSettings, FilesSite
 from .state import Tree
 
@@ -102,6 +103,9 @@ class FilesProvider(Provider):
 
     async def observe(self, component: str, site: str, observer: str) -> Observation:
         return await observe.observe(self, component, site, observer)
+
+    def by_hand(self, verb: Verb, request: StepRequest) -> ByHand:
+        return by_hand.by_hand(self.site(request.target.site).path, verb, request)
 
     async def probe_write(self, site: str) -> Reach:
         return await observe.probe_write(self, site)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeVar
 
 from activities.bubble.place import Place
 from activities.providers.base import Context, Provider
+from activities.providers.by_hand import ByHand, Command
 from workflows.model.base import Strict
 from workflows.model.failure import Code, PermanentError, SeawallError
 from workflows.model.messages import StepRequest, StepResult
@@ -16,6 +17,7 @@ from workflows.model.runbook import Check, Marker, Role
 from workflows.model.verbs import Verb
 
 from . import (
+    by_hand,
     checks,
     clone,
     clone_site,
@@ -149,6 +151,12 @@ class PostgresProvider(Provider):
 
     async def check(self, check: Check, site: str) -> str:
         return await checks.check(self, check, site)
+
+    def by_hand(self, verb: Verb, request: StepRequest) -> ByHand:
+        return by_hand.by_hand(self, verb, request)
+
+    def check_by_hand(self, check: Check, site: str) -> Command | None:
+        return by_hand.check_by_hand(self, check, site)
 
     async def probe_write(self, site: str) -> Reach:
         return await probe.probe_write(self.address(site))

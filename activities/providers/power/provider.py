@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from activities.providers.base import Context, Provider, now
+from activities.providers.by_hand import ByHand
 from workflows.model.base import Message, Strict
 from workflows.model.failure import Code, PermanentError, SeawallError
 from workflows.model.messages import StepRequest, StepResult
@@ -14,6 +15,7 @@ from workflows.model.observed import FenceProof, Reach
 from workflows.model.runbook import Role
 from workflows.model.verbs import Verb
 
+from . import by_hand
 from .controller import Controller, HostState, unknown
 from .settings import HttpPowerSettings
 
@@ -39,6 +41,9 @@ class HttpPowerProvider(Provider):
     def __init__(self, settings: HttpPowerSettings, context: Context) -> None:
         super().__init__(settings, context)
         self._controller = Controller(settings)
+
+    def by_hand(self, verb: Verb, request: StepRequest) -> ByHand:
+        return by_hand.by_hand(self.settings, verb, request)
 
     async def fence(self, request: StepRequest) -> StepResult:
         stands = await self._controller.state()

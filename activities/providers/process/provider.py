@@ -18,6 +18,7 @@ import psutil
 
 from activities.bubble.place import Place
 from activities.providers.base import Context, Provider, now
+from activities.providers.by_hand import ByHand
 from workflows.model.base import Strict
 from workflows.model.failure import Code, OutcomeUnknownError, PermanentError, TemporaryError
 from workflows.model.messages import StepRequest, StepResult
@@ -25,7 +26,7 @@ from workflows.model.observed import Observation, Reach
 from workflows.model.runbook import Role
 from workflows.model.verbs import Verb
 
-from . import pid_file
+from . import by_hand, pid_file
 from .env_file import environment
 from .pid_file import Note
 from .settings import ProcessSettings, ProcessSite
@@ -84,6 +85,9 @@ class ProcessProvider(Provider):
         return Observation(
             component=component, site=site, observer=observer, reach=reach, at=now(), detail=detail, facts=facts
         )
+
+    def by_hand(self, verb: Verb, request: StepRequest) -> ByHand:
+        return by_hand.by_hand(self._site(request.target.site), verb)
 
     async def start_instances(self, request: StepRequest) -> StepResult:
         site = self._local(request.target.site)
