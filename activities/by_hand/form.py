@@ -11,9 +11,9 @@ from workflows.model.verbs import Verb
 
 _HEAD = f"""\
 # What became of this run. Write over each {FILL_IN}; remove a line that you cannot fill in.
-#   outcome: {Outcome.BY_HAND} (name who), {Outcome.BY_RUN} (a look shows that the run did it), or {Outcome.NOT_DONE}
-# Then, when Temporal is back: seawall import-outcome FILE --by YOU --reason "..."  (shows what it would do)
-#                              the same with --yes                               (does it)
+# outcome: {Outcome.BY_HAND} (name who), {Outcome.BY_RUN} (a look shows that the run did it) or {Outcome.NOT_DONE}.
+# Then, when Temporal is back: seawall import-outcome FILE --by YOU --reason "..."
+# It shows what it would do; with --yes it does it.
 """
 
 

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from activities.break_glass import PageStore, render
 from activities.by_hand.content import make_page
+from activities.providers.base import Provider
 from activities.providers.by_hand import shell
+from activities.providers.registry import KINDS as KINDS_OF_PROVIDERS
 from activities.providers.registry import Registry
 from tests.support.by_hand_facts import RUN, facts_of
 from tests.support.paper import PaperStep, form_of, steps_of
@@ -180,3 +182,8 @@ def test_a_provider_that_cannot_be_had_costs_its_commands_and_not_the_page() -> 
     page = render(facts_of(), Poor()).md
     assert "No commands could be made for this step" in page
     assert any(step.commands["act"] for step in steps_of(page))
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_PROVIDERS)
+def test_every_kind_says_its_verbs_as_commands(kind: str) -> None:
+    assert Registry().get(kind).by_hand is not Provider.by_hand, "write its by_hand.py: docs/break-glass.md"

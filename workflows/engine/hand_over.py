@@ -71,7 +71,7 @@ class Pages:
         await workflow.wait_condition(task.done)
 
     async def _write(self, facts: HandOver, earlier: "asyncio.Task[None] | None") -> None:
-        if earlier is not None and not earlier.done():
+        if earlier is not None:
             await workflow.wait_condition(earlier.done)
         if len(facts.model_dump_json()) > LARGEST:
             self._note("the run is too large for one page")
