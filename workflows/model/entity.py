@@ -60,6 +60,8 @@ class Ending(Message):
     target: str = ""
     standing: tuple[str, ...] | None = None
     """Effects that stand, or may, in words; null when the run could not be asked any more."""
+    moving: bool = True
+    """Whether anything that users notice had been begun and not undone, as far as known."""
 
 
 class Orphan(Message):
