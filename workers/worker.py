@@ -157,9 +157,7 @@ async def run_worker(settings: Settings) -> None:
     client = await _connect_patiently(settings, stop)
     if client is None:
         return
-    chores = (
-        [] if settings.site == "control" else [keep_marking(settings, registry), keep_sweeping(settings.state, client)]
-    )
+    chores = [] if settings.site == "control" else _site_chores(settings, registry, client)
     tasks = [asyncio.create_task(chore) for chore in chores]
     async with make_worker(client, settings, registry):
         log.info("the worker of %s waits for work", settings.site)
