@@ -125,13 +125,14 @@ class Leases:
         state = await self._client.get_workflow_handle(application_workflow_id(request.application)).query(
             "state", result_type=ApplicationState
         )
-        known = state.lease is None or state.orphan is not None  # then the refusal tells it already
-        if known or state.lease is None or await self._runs(state.lease.holder, state.holder_run_id):
+        lease, orphan = state.lease, state.orphan
+        if lease is None or (orphan is None and await self._runs(lease.holder, state.holder_run_id)):
             return refusal
+        ended = orphan.told if orphan else "That run was ended from outside without giving the lease back."
+        left = orphan.left if orphan else "What it did may still stand."
         return PermanentError(
             Code.APPLICATION_BUSY,
-            f"{refusal.sentence} That run was ended from outside without giving the lease back, and what it did may "
-            "still stand.",
+            f"{request.application} is held by {lease.holder} (epoch {lease.epoch}). {ended} {left}",
             f"Look at what stands, then take it over with `seawall adopt {request.application}`, or free it with "
             f"`seawall release {request.application}`.",
         )

@@ -20,7 +20,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from workflows.model.entity import Ending, WatchRequest
 from workflows.model.failure import Code
-from workflows.model.progress import StepState
+from workflows.model.plan import Phase
+from workflows.model.progress import StepRecord, StepState
 from workflows.model.report import Report
 from workflows.model.verbs import Verb
 
@@ -87,6 +88,7 @@ class Watch:
             mode=report.mode if report else None,
             target=report.target if report else "",
             standing=_standing(report) if report else None,
+            moving=report is None or any(_noticed(step) for step in report.steps),
         )
 
     async def _describe(self, workflow_id: str, run_id: str | None = None) -> WorkflowExecutionDescription | None:
@@ -126,6 +128,12 @@ class _NoAnswer(Exception):
 
 def _at(found: WorkflowExecutionDescription | None) -> datetime | None:
     return found.close_time if found else None
+
+
+def _noticed(step: StepRecord) -> bool:
+    """Whether users may notice what this step did."""
+    quiet = step.phase == Phase.PREPARE or step.kind not in _MUTATING
+    return not quiet and step.started is not None and step.state is not StepState.UNDONE
 
 
 def _standing(report: Report) -> tuple[str, ...]:

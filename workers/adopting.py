@@ -44,8 +44,7 @@ async def adopting_request(
     orphan = await noticed(client, application)
     wanted = _operation(operation) if operation else orphan.operation
     ending, fields = orphan.ending, {"runbook": application, "reason": reason, "requested_by": by}
-    moved = ending.standing is None or bool(ending.standing)
-    instead = operation is None and wanted in (Operation.SWITCHOVER, Operation.FAILBACK) and moved
+    instead = operation is None and wanted in (Operation.SWITCHOVER, Operation.FAILBACK) and ending.moving
     if instead:
         wanted = Operation.FAILOVER
     extra: dict[str, object] = {"adopts": orphan.epoch}

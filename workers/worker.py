@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -165,7 +165,7 @@ async def run_worker(settings: Settings) -> None:
     chores = (
         [introduce(client, settings, registry)]
         if settings.site == "control"
-        else [keep_marking(settings, registry), keep_sweeping(settings.state)]
+        else _site_chores(settings, registry, client)
     )
     tasks = [asyncio.create_task(chore) for chore in chores]
     async with make_worker(client, settings, registry):
@@ -176,6 +176,11 @@ async def run_worker(settings: Settings) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _site_chores(settings: Settings, registry: Registry, client: Client) -> list[Coroutine[Any, Any, None]]:
+    """What a site's worker does beside its tasks, for ever."""
+    return [keep_marking(settings, registry), keep_sweeping(settings.state, client)]
 
 
 async def _warm_up(settings: Settings, registry: Registry) -> None:

@@ -11,7 +11,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from workflows.engine import janitor
-from workflows.engine.entity_words import how_it_ended, show
+from workflows.engine.entity_words import show
 from workflows.engine.janitor import Held
 from workflows.model.entity import (
     AcquireRequest,
@@ -41,18 +41,12 @@ def _refusal(code: Code, sentence: str) -> ApplicationError:
     return ApplicationError(sentence, type=code, non_retryable=True)
 
 
-def _busy(lease: Lease, orphan: Orphan | None = None) -> ApplicationError:
-    ended = f" {how_it_ended(orphan)}" if orphan else ""
-    advice = (
-        f"Look at what stands, then take it over with `seawall adopt {lease.application}`, or free it with "
-        f"`seawall release {lease.application}`."
-        if orphan
-        else "Watch or end that run first; only one may change an application."
-    )
+def _busy(lease: Lease) -> ApplicationError:
     return _refusal(
         Code.APPLICATION_BUSY,
         f"{lease.application} is held by {lease.holder} since "
-        f"{lease.since:%Y-%m-%d %H:%M:%S} UTC (epoch {lease.epoch}).{ended} {advice}",
+        f"{lease.since:%Y-%m-%d %H:%M:%S} UTC (epoch {lease.epoch}). "
+        "Watch or end that run first; only one may change an application.",
     )
 
 
@@ -232,7 +226,7 @@ class Application:
                 f"what it did stands. Start a new run that adopts it: `seawall adopt {current.application}`.",
             )
         if request.adopts is None or current.orphan is None or request.rehearsal:
-            raise _busy(lease, current.orphan)
+            raise _busy(lease)
         if lease.epoch != request.adopts:
             raise _refusal(
                 Code.LEASE_LOST, f"The orphaned lease is of epoch {lease.epoch}, not {request.adopts}; look again."

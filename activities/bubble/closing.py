@@ -6,7 +6,7 @@ The lease goes last: as long as anything of the bubble stands, the next attempt 
 import contextlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -61,30 +61,40 @@ def leftovers(place: Place) -> list[str]:
     return found
 
 
-def sweep_bubbles(state_dir: Path) -> list[str]:
-    """Close every bubble of this worker whose time is over, or whose lease cannot be read; their names.
+def sweep_bubbles(state_dir: Path, ended: Container[str] = ()) -> list[str]:
+    """Close every bubble of this worker whose time is over, whose lease cannot be read, or whose drill is one of those
+    that have `ended`; their names.
 
-    Called when the worker starts and then every minute. One that cannot be closed is left for the next sweep.
+    Called when the worker starts and then again and again. One that cannot be closed is left for the next sweep.
     """
     swept = []
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        for folder in sorted((state_dir.resolve() / FOLDER).iterdir()):
-            if not folder.is_dir():
-                continue
-            with contextlib.suppress(SeawallError, OSError):
-                if _over(Place(folder)):
-                    close(Place(folder))
-                    swept.append(folder.name)
+    for place in _places(state_dir):
+        with contextlib.suppress(SeawallError, OSError):
+            if _over(place, ended):
+                close(place)
+                swept.append(place.folder.name)
     return swept
 
 
-def _over(place: Place) -> bool:
+def owners(state_dir: Path) -> set[str]:
+    """The workflow ids of the drills whose bubbles stand at this worker."""
+    leases = (place.lease() for place in _places(state_dir))
+    return {lease.workflow_id for lease in leases if lease is not None}
+
+
+def _places(state_dir: Path) -> list[Place]:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        return [Place(folder) for folder in sorted((state_dir.resolve() / FOLDER).iterdir()) if folder.is_dir()]
+    return []
+
+
+def _over(place: Place, ended: Container[str]) -> bool:
     # Under the lock, an opening that lives is over: a folder without its lease belongs to one that died.
     with place.lock():
         if not place.folder.exists():
             return False
         lease = place.lease()
-        return lease is None or lease.closing or lease.expires <= datetime.now(UTC)
+        return lease is None or lease.closing or lease.expires <= datetime.now(UTC) or lease.workflow_id in ended
 
 
 def _remove(folder: Path, beat: Callable[[str], None]) -> int:

@@ -71,7 +71,7 @@ def test_the_placeholder_of_a_risk_acceptance_is_refused_as_it_stands() -> None:
 def test_cancel_and_terminate_are_told_apart_until_the_run_ends() -> None:
     html = details_html(view("running"))
     assert "<b>Cancel</b> = settle and roll back (before the point of no return)" in html
-    assert "<b>Terminate</b> = stop dead, nothing is undone" in html
+    assert "<b>Terminate</b> = stop dead: nothing is undone, and a new run has to adopt the lease" in html
     assert "Terminate" not in details_html(view("ended"))
 
 

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from tests.support.runbooks import loaded, sim_runbook
-from workflows.model.failure import PermanentError
+from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import PlanRequest
 from workflows.model.observed import Observation, Reach
 from workflows.model.plan import Mode, Phase, Plan, Step
 from workflows.model.verbs import Verb
-from workflows.planning.evidence import highest_epoch, is_settled, judge_failover
-from workflows.planning.failover import plan_failover
+from workflows.planning.evidence import OVERRIDABLE, highest_epoch, is_settled, judge_failover
+from workflows.planning.failover import HOLD_OFF, LOOK_AGAIN, plan_failover
 from workflows.planning.graph import compile_plan, dependants, in_order, undo_order
 from workflows.planning.steps import GATE, VERIFY
 
@@ -31,6 +31,9 @@ def look(site: str, observer: str, reach: Reach, component: str = "db", **facts:
 
 STANDBY = look("recovery", "recovery", Reach.STANDBY, receiving=False)
 FED = look("recovery", "recovery", Reach.STANDBY, receiving=True)
+SERVING_THERE = look("recovery", "recovery", Reach.SERVING)
+DOWN = [look("primary", "control", Reach.REFUSED), look("primary", "recovery", Reach.REFUSED)]
+DOWN_ALL = [*DOWN, look("primary", "primary", Reach.REFUSED)]
 
 
 def test_the_shop_is_recovered_in_this_order() -> None:
@@ -140,13 +143,18 @@ def test_a_plan_that_a_provider_cannot_do_is_refused_by_name() -> None:
 @pytest.mark.parametrize(
     ("seen", "code"),
     [
-        ([look("primary", "control", Reach.REFUSED), STANDBY], None),
-        ([look("primary", "control", Reach.SILENT), look("primary", "primary", Reach.UNKNOWN), STANDBY], None),
+        ([*DOWN, STANDBY], None),
+        ([look("primary", "control", Reach.SILENT), look("primary", "recovery", Reach.SILENT),
+          look("primary", "primary", Reach.UNKNOWN), STANDBY], None),
+        ([look("primary", "control", Reach.REFUSED), STANDBY], "TOO_FEW_OBSERVERS"),
+        ([look("primary", "control", Reach.UNKNOWN), look("primary", "recovery", Reach.SILENT),
+          look("primary", "primary", Reach.UNKNOWN), STANDBY], "TOO_FEW_OBSERVERS"),
+        ([*DOWN, look("primary", "primary", Reach.STANDBY), STANDBY], None),
         ([look("primary", "control", Reach.SERVING), STANDBY], "SOURCE_HEALTHY"),
         ([look("primary", "control", Reach.SILENT), look("primary", "primary", Reach.SERVING), STANDBY],
          "OBSERVERS_DISAGREE"),
         ([look("primary", "control", Reach.SILENT), FED], "OBSERVERS_DISAGREE"),
-        ([look("primary", "control", Reach.REFUSED), FED], None),
+        ([*DOWN, FED], None),
         ([look("primary", "control", Reach.REFUSED), look("recovery", "recovery", Reach.SILENT)], "TARGET_UNFIT"),
         ([look("primary", "control", Reach.REFUSED), look("recovery", "recovery", Reach.SERVING)], "TARGET_UNFIT"),
         ([], "TARGET_UNFIT"),
@@ -156,6 +164,60 @@ def test_an_unplanned_failover_wants_a_site_that_nobody_sees_alive(seen: list[Ob
     refusal = judge_failover(sim_runbook(), Mode.UNPLANNED, "primary", "recovery", seen)
     assert (refusal.code if refusal else None) == code
     assert refusal is None or refusal.next_step
+
+
+def test_too_few_observers_are_told_by_name() -> None:
+    seen = [look("primary", "control", Reach.UNKNOWN), look("primary", "recovery", Reach.SILENT), STANDBY]
+    refusal = judge_failover(sim_runbook(), Mode.UNPLANNED, "primary", "recovery", seen)
+    assert refusal is not None
+    assert "only the worker of recovery could say anything; silent: the worker of control" in refusal.sentence
+    assert refusal.code in OVERRIDABLE
+    assert Code.SOURCE_HEALTHY not in OVERRIDABLE
+
+
+def test_the_plan_waits_for_the_hold_off_and_a_last_look_before_users_notice_anything() -> None:
+    plan = plan_of(detection={"hold_off": "30s"})
+    before = {step.id: step for step in plan.steps}
+    assert before["db.fence"].needs[0] == LOOK_AGAIN
+    assert set(before[LOOK_AGAIN].needs) == {GATE, HOLD_OFF}
+    assert before[HOLD_OFF].needs == ()
+    assert before["app.start_instances"].needs == (), "what users do not notice waits for nothing"
+    behind = dependants(plan, LOOK_AGAIN)
+    assert all(step.id in behind for step in plan.steps if step.phase is not Phase.PREPARE)
+    for calm in (plan_of(Mode.PLANNED, detection={"hold_off": "30s"}), plan_of(detection={"hold_off": "0s"})):
+        assert not {HOLD_OFF, LOOK_AGAIN} & {step.id for step in calm.steps}
+
+
+def test_a_promoted_component_is_fenced_anew_and_its_promotion_only_found() -> None:
+    asked = PlanRequest(
+        runbook=sim_runbook(detection={"hold_off": "30s"}),
+        verbs=loaded(sim_runbook()).verbs,
+        source="primary",
+        target="recovery",
+        mode=Mode.UNPLANNED,
+        adopts=3,
+        promoted=("db",),
+    )
+    plan = plan_failover(asked)
+    ids = {step.id for step in plan.steps}
+    assert not {"db.choose_recovery_point", "db.sync_delta", HOLD_OFF} & ids
+    assert plan.step("db.promote").needs == ("db.fence",)
+    assert plan.step("db.promote").phase is Phase.PIVOT
+
+
+@pytest.mark.parametrize(
+    ("mode", "seen", "code"),
+    [
+        (Mode.UNPLANNED, [*DOWN_ALL, SERVING_THERE], None),
+        (Mode.PLANNED, [*DOWN_ALL, SERVING_THERE], None),
+        (Mode.PLANNED, [*DOWN_ALL, STANDBY], None),
+        (Mode.PLANNED, [*DOWN, look("primary", "primary", Reach.UNKNOWN), STANDBY], "SOURCE_UNREACHABLE"),
+        (Mode.UNPLANNED, [look("primary", "primary", Reach.SERVING), SERVING_THERE], "ROLE_MISMATCH"),
+    ],
+)
+def test_who_takes_over_goes_on_from_what_stands(mode: Mode, seen: list[Observation], code: str | None) -> None:
+    refusal = judge_failover(sim_runbook(), mode, "primary", "recovery", seen, adopting=True)
+    assert (refusal.code if refusal else None) == code
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,20 @@ from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
 
 from tests.conftest import temporal_binary
-from tests.support.bed import Crew, bed, crew, eventually
+from tests.support.bed import Bed, Crew, bed, crew, eventually
+from tests.support.flow import dead_primary
 from tests.support.sim import World
 from workers.converter import DATA_CONVERTER
 from workflows.engine.attributes import ALL
-from workflows.model.entity import AcquireRequest, ApplicationState, Lease, ReleaseRequest
+from workflows.engine.gate import code_for
+from workflows.model.entity import (
+    AcquireRequest,
+    ApplicationState,
+    Lease,
+    ReleaseRequest,
+    ReplicationState,
+    UsedApproval,
+)
 from workflows.model.plan import Operation
 from workflows.model.progress import RunState
 from workflows.model.requests import FreeRequest
@@ -22,6 +32,8 @@ from workflows.model.requests import FreeRequest
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 Entity = WorkflowHandle[Any, Any]
+
+NOW = datetime(2026, 11, 22, 14, 5, tzinfo=UTC)
 
 
 async def entity(client: Client) -> Entity:
@@ -84,7 +96,8 @@ async def test_a_stale_release_is_refused_and_a_repeated_one_is_not(client: Clie
     assert "held by run-a under epoch 1" in await refused(release(shop, "run-b", 1))
     state = await release(shop, "run-a", 1)
     assert (state.lease, state.active_site, state.protected) == (None, "recovery", False)
-    assert await release(shop, "run-a", 1, site="primary") == state, "a repeat changes nothing"
+    again = await release(shop, "run-a", 1, site="primary")
+    assert (again.active_site, again.last_ended) == (state.active_site, state.last_ended), "a repeat changes nothing"
     assert (await acquire(shop, "run-b")).epoch == 2
     assert "held by run-b under epoch 2" in await refused(release(shop, "run-a", 1))
     await shop.terminate()
@@ -98,6 +111,24 @@ async def test_a_lease_is_freed_only_under_the_epoch_that_was_looked_at(client: 
     await shop.execute_update("free_lease", request.model_copy(update={"epoch": 1}))
     assert "held by nobody" in await refused(release(shop, "run-a", 1)), "the dead run comes too late"
     assert (await acquire(shop, "run-b")).epoch == 2
+    await shop.terminate()
+
+
+async def test_a_code_that_another_execution_used_is_refused(client: Client) -> None:
+    shop = await entity(client)
+    await acquire(shop)
+    used = UsedApproval(code="K7QP", approver="anna", holder="run-a", run_id="1", step="approve", at=NOW)
+    mine = asked(shop).model_copy(update={"approvals": (used,)})
+    for _ in range(2):  # the same answer again, after a lost reply, is the same
+        await shop.execute_update("acquire_lease", mine)
+    await release(shop, "run-a", 1)
+    other = asked(shop, "run-b", "2").model_copy(
+        update={"approvals": (used.model_copy(update={"holder": "run-b", "run_id": "2"}),)}
+    )
+    assert "K7QP by anna was used already, by run-a" in await refused(shop.execute_update("acquire_lease", other))
+    lease = await acquire(shop, "run-b", "2")
+    assert lease.used_codes == ("K7QP",)
+    assert code_for("2", "approve", "hash", ()) != code_for("2", "approve", "hash", (code_for("2", "approve", "hash"),))
     await shop.terminate()
 
 
@@ -131,7 +162,8 @@ async def test_a_terminated_run_keeps_its_lease_until_a_person_frees_it(client: 
         await run.terminate("a test")
         blocked = await (await b.start()).result()
         assert blocked.code == "APPLICATION_BUSY"
-        assert "ended from outside" in blocked.summary
+        assert "without giving the lease back" in blocked.summary or "did not give the lease back" in blocked.summary
+        assert "seawall adopt" in blocked.summary
         shop = client.get_workflow_handle(f"application/{b.runbook.application}")
         await shop.execute_update(
             "free_lease", FreeRequest(by="anna", epoch=1, active_site="primary", reason="looked at both sites")
@@ -142,7 +174,17 @@ async def test_a_terminated_run_keeps_its_lease_until_a_person_frees_it(client: 
     assert (report.end_state, report.epoch) == (RunState.RECOVERED, 2)
 
 
-async def test_the_lease_survives_continue_as_new(tmp_path: Path, workers: Crew) -> None:
+async def eventually_settled(b: Bed) -> ApplicationState:
+    async def settled() -> ApplicationState | None:
+        state = await b.state()
+        return state if state.schedules_settled else None
+
+    state: ApplicationState = await eventually(settled)
+    return state
+
+
+async def test_nothing_is_lost_when_the_entity_continues_as_new(tmp_path: Path, workers: Crew) -> None:
+    """Neither the lease, nor an update, nor a note, nor what is watched; with many updates in flight all the time."""
     assert workers.hall is not None
     async with (
         await WorkflowEnvironment.start_local(
@@ -151,21 +193,34 @@ async def test_the_lease_survives_continue_as_new(tmp_path: Path, workers: Crew)
             search_attributes=list(ALL),
             data_converter=DATA_CONVERTER,
             dev_server_log_level="never",
-            dev_server_extra_args=["--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=40"],
+            dev_server_extra_args=["--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=60"],
         ) as server,
         crew(server.client, tmp_path),
+        bed(server.client, tmp_path, dead_primary()) as b,
     ):
-        shop = await entity(server.client)
-        lease = await acquire(shop)
-        first = (await shop.describe()).run_id
-        for _ in range(30):
-            assert await acquire(shop) == lease
+        run = await b.start()
+        await b.until(run, RunState.AWAITING_APPROVAL)
+        shop = server.client.get_workflow_handle(f"application/{b.runbook.application}")
+        lease = (await b.state()).lease
+        executions = {(await shop.describe()).run_id}
+        codes = [f"{number:04d}" for number in range(80)]
 
-        async def another() -> bool:
-            return (await shop.describe()).run_id != first
+        async def speak(mine: list[str]) -> None:
+            for code in mine:
+                used = UsedApproval(
+                    code=code, approver="anna", holder=run.id, run_id=run.result_run_id or "", step="x", at=NOW
+                )
+                request = asked(shop, run.id, run.result_run_id or "").model_copy(update={"approvals": (used,)})
+                assert await shop.execute_update("acquire_lease", request, result_type=Lease) == lease
+                executions.add((await shop.describe()).run_id)
 
-        await eventually(another)
-        assert await acquire(shop) == lease
-        assert "is held by run-a" in await refused(acquire(shop, "run-b"))
-        state = await release(shop, "run-a", 1)
-        assert (state.epoch, state.active_site) == (1, "recovery")
+        await asyncio.gather(*(speak(codes[start::4]) for start in range(4)))
+        await shop.execute_update("note_replication", ReplicationState(at=NOW, healthy=True, sentence="well"))
+        state = await eventually_settled(b)
+        assert len(executions) > 2
+        assert sorted(used.code for used in state.used_approvals) == codes
+        assert (state.lease, state.orphan, state.schedules_held_for) == (lease, None, run.id)
+        assert state.replication is not None
+        await run.terminate(reason="after it all")
+        orphan = await b.orphan()
+    assert orphan.ending.reason == "after it all"

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,13 +10,19 @@ import pytest_asyncio
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner
 
+from activities.bubble.place import Lease, Place
 from tests.support.bed import Bed, Crew, bed, eventually
 from tests.support.flow import Run, dead_primary, healthy, kept
 from tests.support.sim import Fault
+from workers import control
+from workers.adopting import adopting_request
+from workers.sweeping import sweep_once
 from workflows.model.entity import Orphan, application_workflow_id
+from workflows.model.failure import PermanentError
 from workflows.model.plan import Mode
 from workflows.model.progress import RunState
-from workflows.model.requests import FreeRequest
+from workflows.model.report import Report
+from workflows.model.requests import FailoverRequest, FreeRequest, SwitchoverRequest
 from workflows.model.verbs import Verb
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -104,6 +111,47 @@ async def test_only_an_orphan_is_adopted_and_only_under_its_epoch(client: Client
     assert world.effects == [effect for effect in world.effects if effect.verb == "start_instances"]
 
 
+async def test_adopt_asks_for_the_same_operation_anew_and_says_when_it_cannot(client: Client, tmp_path: Path) -> None:
+    async with bed(client, tmp_path, healthy()) as b:
+        name = b.runbook.application
+        with pytest.raises(PermanentError, match="nothing to adopt"):
+            await adopting_request(client, name, "carl", "why")
+        run = await b.launch("Switchover")
+        await b.until(run, RunState.AWAITING_APPROVAL)
+        with pytest.raises(PermanentError, match="is running and holds the lease"):
+            await adopting_request(client, name, "carl", "why")
+        await run.terminate(reason="a test")
+        same = await adopting_request(client, name, "carl", "why")  # it waits until the entity has noticed
+        with pytest.raises(PermanentError, match="no operation that can take a lease over"):
+            await adopting_request(client, name, "carl", "why", "drill")
+        asked = await adopting_request(client, name, "carl", "why", "failover")
+    assert isinstance(same, SwitchoverRequest)
+    assert (same.adopts, same.to, same.requested_by) == (1, "recovery", "carl")
+    assert isinstance(asked, FailoverRequest)
+    assert (asked.adopts, asked.planned) == (1, True)
+
+
+async def test_a_switchover_that_has_stopped_the_source_is_adopted_by_a_planned_failover(
+    client: Client, tmp_path: Path, swift: None
+) -> None:
+    world = healthy(promote=Fault("hang", 1))
+    async with bed(client, tmp_path, world) as b:
+        run = await b.launch("Switchover")
+        await b.approve(run)
+        await eventually(world.hanging.is_set)
+        await run.terminate(reason="a test")
+        request = await adopting_request(client, b.runbook.application, "carl", "why")
+        assert isinstance(request, FailoverRequest)
+        assert request.planned
+        again = await control.start(client, request)
+        handle = client.get_workflow_handle(again, result_type=Report)
+        await b.approve(handle)
+        report = await handle.result()
+    assert (report.end_state, report.epoch) == (RunState.RECOVERED, 2)
+    assert world.serving == {("db", "recovery")}
+    kept(world)
+
+
 async def test_of_two_that_adopt_at_once_one_goes_on(client: Client, tmp_path: Path) -> None:
     world = dead_primary()
     async with bed(client, tmp_path, world) as b:
@@ -135,15 +183,23 @@ async def test_a_target_that_serves_beside_its_source_is_not_adopted(client: Cli
     assert "Two sites write" in report.summary
 
 
-async def test_a_drill_that_is_terminated_is_forgotten_and_a_real_run_needs_no_adoption(
-    client: Client, tmp_path: Path
-) -> None:
+async def test_a_drill_that_is_terminated_is_forgotten_and_its_bubble_swept(client: Client, tmp_path: Path) -> None:
     world = healthy(clone_data=Fault("hang", 1))
     async with bed(client, tmp_path, world) as b:
         drill = await b.launch("Drill")
         await eventually(world.hanging.is_set)
         assert (await b.state()).rehearsal is not None
+        place = Place(tmp_path / "bubbles" / "mine")
+        other = Place(tmp_path / "bubbles" / "of-another-server")
+        for made, owner in ((place, drill.id), (other, "drill/shop/never-heard-of")):
+            made.folder.mkdir(parents=True)
+            lease = Lease(name=made.folder.name, site="recovery", workflow_id=owner, epoch=1, expires=in_an_hour())
+            made.write(lease)
+        await sweep_once(tmp_path, client)
+        assert [made.folder.exists() for made in (place, other)] == [True, False]
         await drill.terminate(reason="not today")
+        await sweep_once(tmp_path, client)
+        assert not place.folder.exists()
 
         async def forgotten() -> bool:
             return (await b.state()).rehearsal is None
@@ -151,6 +207,10 @@ async def test_a_drill_that_is_terminated_is_forgotten_and_a_real_run_needs_no_a
         await eventually(forgotten)
         state = await b.state()
     assert (state.orphan, state.last_outcome, state.last_run) == (None, "rehearsal terminated", drill.id)
+
+
+def in_an_hour() -> datetime:
+    return datetime.now(UTC) + timedelta(hours=1)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -10,7 +10,6 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from workflows.engine.entity_words import how_it_ended, what_stands
 from workflows.model.base import in_words
 from workflows.model.entity import ApplicationState, DrillSummary, Orphan, ReplicationState
 from workflows.model.progress import RunState
@@ -140,8 +139,8 @@ def _told(state: ApplicationState, now: datetime) -> Iterable[Text]:
 
 
 def _orphan(state: ApplicationState, orphan: Orphan) -> Iterable[Text]:
-    yield plain(f"ORPHANED since {moment(orphan.noticed)} UTC. {how_it_ended(orphan)}", "bold red")
-    yield plain(what_stands(orphan), "red")
+    yield plain(f"ORPHANED since {moment(orphan.noticed)} UTC. {orphan.told}", "bold red")
+    yield plain(orphan.left, "red")
     yield plain(f"to go on from what stands: seawall adopt {state.application} --reason '...'")
     yield plain(
         "to free it, after looking at both sites: "

@@ -247,11 +247,11 @@ def _ways_out(view: ProgressView) -> str:
     fold = f"<details><summary>{' or '.join(answers).capitalize()}</summary><table>{rows}</table></details>"
     if is_isolated(view):
         cancel = "close the bubble and end."
-        terminate = "stop dead: the bubble stays until its lease runs out, then it is swept."
+        terminate = "stop dead: the bubble is swept within a minute."
     else:
         now = " It is passed now: the run only goes forward." if passed else ""
         cancel = f"settle and roll back (before the point of no return).{now}"
-        terminate = "stop dead, nothing is undone."
+        terminate = "stop dead: nothing is undone, and a new run has to adopt the lease."
     return f"<hr><p><b>Cancel</b> = {cancel} <b>Terminate</b> = {terminate}</p>{'' if undoing else fold}"
 
 

@@ -37,26 +37,6 @@ def state_word(state: ApplicationState) -> str:
     return "READY" if state.protected else "UNPROTECTED"
 
 
-def how_it_ended(orphan: Orphan) -> str:
-    """One sentence: which run ended, how, when, by whom and why."""
-    ending = orphan.ending
-    at = f" at {_moment(ending.at)}" if ending.at else ""
-    by = f" by {ending.by}" if ending.by else ""
-    why = f": {ending.reason}" if ending.reason else ""
-    how = {"not found": "is not known to the server", "completed": "ended", "failed": "failed"}.get(
-        ending.how, f"was {ending.how}"
-    )
-    return f"{orphan.holder} (epoch {orphan.epoch}) {how}{at}{by}{why}, and did not give the lease back."
-
-
-def what_stands(orphan: Orphan) -> str:
-    """What that run did and nobody has undone, as far as known."""
-    standing = orphan.ending.standing
-    if standing is None:
-        return "What it did is not known: look at both sites."
-    return f"What it did stands: {'; '.join(standing)}." if standing else "It had changed nothing yet."
-
-
 def adopting_input(state: ApplicationState, orphan: Orphan) -> str:
     """The input with which a new run takes the lease over."""
     asked: dict[str, object] = {"runbook": state.application, "reason": "why", "requested_by": "your-name"}
@@ -83,7 +63,7 @@ def _paragraphs(state: ApplicationState) -> Iterable[str]:
 
 
 def _orphaned(state: ApplicationState, orphan: Orphan) -> Iterable[str]:
-    yield f"**ORPHANED since {_moment(orphan.noticed)}.** {_safe(how_it_ended(orphan))} {_safe(what_stands(orphan))}"
+    yield f"**ORPHANED since {_moment(orphan.noticed)}.** {_safe(orphan.told)} {_safe(orphan.left)}"
     yield "Until a person answers, nothing else may change the application. Two answers are safe:"
     workflow_type = orphan.operation.value.capitalize()
     yield (

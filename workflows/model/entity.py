@@ -63,6 +63,8 @@ class Ending(Message):
     target: str = ""
     standing: tuple[str, ...] | None = None
     """Effects that stand, or may, in words; null when the run could not be asked any more."""
+    moving: bool = True
+    """Whether anything that users notice had been begun and not undone, as far as known."""
 
 
 class Orphan(Message):
@@ -73,6 +75,27 @@ class Orphan(Message):
     operation: Operation
     noticed: datetime
     ending: Ending
+
+    @property
+    def told(self) -> str:
+        """One sentence: which run ended, how, when, by whom and why."""
+        ending = self.ending
+        at = f" at {ending.at:%Y-%m-%d %H:%M:%S} UTC" if ending.at else ""
+        by = f" by {ending.by}" if ending.by else ""
+        why = f": {ending.reason}" if ending.reason else ""
+        how = {"not found": "is not known to the server", "completed": "ended", "failed": "failed"}
+        return (
+            f"{self.holder} (epoch {self.epoch}) {how.get(ending.how, f'was {ending.how}')}{at}{by}{why}, and did not "
+            "give the lease back."
+        )
+
+    @property
+    def left(self) -> str:
+        """What that run did and nobody has undone, as far as known."""
+        standing = self.ending.standing
+        if standing is None:
+            return "What it did is not known: look at both sites."
+        return f"What it did stands: {'; '.join(standing)}." if standing else "It had changed nothing yet."
 
 
 class WatchRequest(Message):

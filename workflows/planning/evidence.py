@@ -150,8 +150,6 @@ def _still_alive(
             next_step="Mend the path, or start a planned failover once everybody reaches the site; or say in "
             "`despite_evidence` why it is right to go on.",
         )
-    if (few := _too_few(name, source, at_source)) is not None:
-        return few
     if fed and not is_settled(at_source):
         # Where the host itself refused every observer, a stream that was seen a moment ago proves nothing any more.
         return Refusal(
@@ -160,9 +158,10 @@ def _still_alive(
                 f"No observer reaches {name} at {source}, but the standby at {target} is still being fed by it, so "
                 "it lives; promoting now would make two writers."
             ),
-            next_step="Mend the path to the site, or wait until the standby has lost it too.",
+            next_step="Mend the path to the site, or wait until the standby has lost it too; or say in "
+            "`despite_evidence` why it is right to go on.",
         )
-    return None
+    return _too_few(name, source, at_source)
 
 
 def _too_few(name: str, source: str, at_source: Sequence[Observation]) -> Refusal | None:
