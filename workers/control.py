@@ -7,7 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+)
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
@@ -171,9 +177,24 @@ async def progress(client: Client, run: str) -> ProgressView:
 
 
 async def report(client: Client, run: str) -> Report:
-    """The report of a run, as it stands."""
-    found: Report = await _query(client, run, "report", Report)
+    """The report of a run, as it stands.
+
+    That of a completed run is its result, and is read without a worker: its build may be retired.
+    """
+    found: Report
+    if await _completed(client, run):
+        found = await client.get_workflow_handle(run, result_type=Report).result()
+    else:
+        found = await _query(client, run, "report", Report)
     return found
+
+
+async def _completed(client: Client, run: str) -> bool:
+    try:
+        described = await _handle(client, run).describe(rpc_timeout=_TEN_SECONDS)
+    except RPCError as error:
+        raise _unanswered(error, run) from error
+    return described.status is WorkflowExecutionStatus.COMPLETED and described.workflow_type in RUN_TYPES
 
 
 async def watch(client: Client, run: str) -> AsyncIterator[ProgressView]:

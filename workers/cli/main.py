@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from workers.cli import answers, labs, runs, schedules, starts
+from workers.cli import answers, builds, labs, runs, schedules, starts
 
 app = typer.Typer(
     name="seawall",
@@ -29,6 +29,7 @@ runs.register(app)
 answers.register(app)
 schedules.register(app)
 app.add_typer(labs.app, name="lab")
+app.add_typer(builds.app, name="builds")
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="For programs: JSON on standard output.")]
 
