@@ -20,7 +20,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from workflows.model.entity import ApplicationState, application_workflow_id
 from workflows.model.failure import Code, PermanentError
-from workflows.model.messages import CONTROL_QUEUE
+from workflows.model.messages import CONTROL_QUEUE, TASK_TIMEOUT
 from workflows.model.progress import ProgressView, RunState
 from workflows.model.report import Report
 from workflows.model.requests import (
@@ -102,6 +102,7 @@ async def start(client: Client, request: BaseModel) -> str:
             id=run,
             task_queue=CONTROL_QUEUE,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            task_timeout=TASK_TIMEOUT,
             static_summary=f"{runbook}: {name.lower()}"[:100],
             static_details=reason or None,
         )

@@ -12,13 +12,15 @@ from temporalio.service import RPCError
 
 from infra.lab import lab, proctree
 from infra.lab.postgres import LabError
-from tests.integration.rig import Rig
+from tests.integration.rig import STARTED, Rig
 from workflows.model.base import Message
 
 from .lab_story import CONTROL, SOURCE, Strike
 
 _BREAKS = ("cut", "cut-replication", "isolate-orchestrator", "pause", "disk-full", "kill-postgres")
 _BACK_WITHIN = 60.0
+_WITH_A_STEP = 0.05
+"""A worker whose strike has a longer delay is killed with a step in its hands, as far as one comes."""
 
 
 class Struck(Message):
@@ -44,9 +46,10 @@ class Faults:
     async def strike(self, strike: Strike, run: str) -> None:
         """Break, and mend after its time. What is not there to be broken is left alone."""
         await asyncio.sleep(strike.delay)
-        at, back = datetime.now(UTC), None
+        back = None
         site = {SOURCE: self.source, CONTROL: CONTROL}.get(strike.where, self.target)
         try:
+            at = datetime.now(UTC)
             if strike.what == "kill-temporal":
                 os.kill(self.rig.temporal(), signal.SIGKILL)
                 back = await answers_again(self.rig.client)
@@ -55,7 +58,7 @@ class Faults:
             elif strike.what in _BREAKS:
                 await self._break(strike.what, site, strike.seconds)
             else:
-                await self._signal(strike, site)
+                at = await self._signal(strike, site, run)
         except (LabError, ValueError, ProcessLookupError, RPCError):
             return  # It is off, restarting, or over: another fault was there first.
         self.struck.append(Struck(words=strike.words(), what=strike.what, run=run, at=at, back=back))
@@ -70,19 +73,34 @@ class Faults:
         with contextlib.suppress(LabError):
             await asyncio.to_thread(lab.repair, self.rig.info.folder, what, site)
 
-    async def _signal(self, strike: Strike, site: str) -> None:
+    async def _signal(self, strike: Strike, site: str, run: str) -> datetime:
+        """Kill or freeze a process; when."""
         words = {"temporal": ("server", "start-dev"), "dns": ("infra.lab.dns_server",)}
         part = strike.what.partition("-")[2]
         (pid,) = self.rig.processes(*words.get(part, ("workers.cli.main", "worker", site)))
         if strike.what.startswith("kill"):
             if part == "worker":
                 self.rig.ready_file(site).unlink(missing_ok=True)
+                if strike.delay > _WITH_A_STEP:
+                    os.kill(pid, signal.SIGSTOP)
+                    await self._holds_a_step(run)
             os.kill(pid, signal.SIGKILL)
-            return
+            return datetime.now(UTC)
+        at = datetime.now(UTC)
         os.kill(pid, signal.SIGSTOP)
         await asyncio.sleep(strike.seconds)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
+        return at
+
+    async def _holds_a_step(self, run: str) -> None:
+        """Wait a while until the server has handed a step to a worker: the frozen one cannot begin it."""
+        deadline = time.monotonic() + 2.0
+        while time.monotonic() < deadline:
+            described = await self.rig.client.get_workflow_handle(run).describe()
+            if any(found.state == STARTED for found in described.raw_description.pending_activities):
+                return
+            await asyncio.sleep(0.02)
 
     def mend(self) -> None:
         """Whatever may be broken is whole again; a site that is off stays off."""

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 from temporalio.client import WorkflowExecutionStatus
@@ -162,12 +162,15 @@ class Teller:
 
     @staticmethod
     def _request(kind: str) -> RunRequest:
-        asked = {"runbook": "shop", "reason": "torture", "requested_by": "ben"}
-        if kind == "failover":
-            return FailoverRequest(**asked)
-        if kind == "planned":
-            return FailoverRequest(planned=True, **asked)
-        return {"switchover": SwitchoverRequest, "reprotect": ReprotectRequest, "drill": DrillRequest}[kind](**asked)
+        asked: dict[str, Any] = {"runbook": "shop", "reason": "torture", "requested_by": "ben"}
+        requests: dict[str, RunRequest] = {
+            "failover": FailoverRequest(**asked),
+            "planned": FailoverRequest(planned=True, **asked),
+            "switchover": SwitchoverRequest(**asked),
+            "reprotect": ReprotectRequest(**asked),
+            "drill": DrillRequest(**asked),
+        }
+        return requests[kind]
 
     async def _follow(self, run: str, strikes: list[Strike]) -> ProgressView | None:
         """Strike when it is time, and answer what is asked, until the run ends or can go neither way."""
