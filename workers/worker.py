@@ -137,6 +137,8 @@ def make_worker(client: Client, settings: Settings, registry: Registry | None = 
         deployment_config=deployment,
         # A dead worker's cached workflow is handed to the next worker after this long, not after the default 10 s.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
+        # A frozen worker's open polls go on being given work: each costs a step one heartbeat time-out.
+        max_concurrent_activity_task_polls=2,
         max_heartbeat_throttle_interval=timedelta(seconds=1),
         default_heartbeat_throttle_interval=timedelta(seconds=1),
         graceful_shutdown_timeout=timedelta(seconds=5),

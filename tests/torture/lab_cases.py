@@ -83,6 +83,30 @@ CASES = (
         "tests/replay/test_fingerprints.py::test_every_workflow_commands_what_it_commanded",
     ),
     Case(
+        "10,001 junk signals",
+        "The server takes no more signals for the run; the approval is an update, and lands.",
+        (47,),
+        f"{_INTEGRATION}/test_flood.py::test_junk_signals_do_not_keep_an_approval_out",
+    ),
+    Case(
+        "approvals by strangers",
+        "2,100 refused approvals do not count towards the 2,000 updates that a run may take.",
+        (47,),
+        f"{_INTEGRATION}/test_flood.py::test_approvals_by_strangers_do_not_use_a_run_up",
+    ),
+    Case(
+        "pause and resume for ever",
+        "Found: 2,000 of them used a run up, and its approval was refused for good. Now they are refused first.",
+        (47,),
+        f"{_INTEGRATION}/test_flood.py::test_answers_that_undo_each_other_do_not_use_a_run_up",
+    ),
+    Case(
+        "3,000 messages to an application",
+        "The entity goes on as a new run; no message and no lease is lost.",
+        (38,),
+        f"{_INTEGRATION}/test_flood.py::test_an_application_takes_3000_messages_and_keeps_its_lease",
+    ),
+    Case(
         "torture over the lab",
         "Seeded kills, freezes, cuts, full disks, cancels and terminations on two real sites under load.",
         (3, 10, 13, 22, 23, 24, 25, 33, 40),
