@@ -59,7 +59,7 @@ async def test_it_wakes_up_after_another_worker_did_its_step(rig: Rig, tmp_path:
         await rig.pass_over(before)
     pid = await rig.hold(step)
     with second_worker(rig.info, "recovery", tmp_path / "second") as ready:
-        await eventually(ready.exists, "the second worker takes work")
+        await eventually(ready.exists, "the second worker takes work", within=90.0)
         await rig.done(step)
         await rig.tell("resume")
         await rig.until(RunState.RECOVERED)
@@ -78,7 +78,7 @@ async def test_it_wakes_up_after_the_application_went_home(rig: Rig, tmp_path: P
     await rig.pass_over("db.fence", "db.sync_delta")
     pid = await rig.hold("db.promote")
     with second_worker(rig.info, "recovery", tmp_path / "second") as ready:
-        await eventually(ready.exists, "the second worker takes work")
+        await eventually(ready.exists, "the second worker takes work", within=90.0)
         await rig.done("db.promote")
         await rig.tell("resume")
         await rig.until(RunState.RECOVERED)
