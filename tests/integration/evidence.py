@@ -102,12 +102,13 @@ async def gather(info: LabInfo, client: Client, load: Load, watcher: Watcher) ->
     """All of it. The users and the watcher have stopped."""
     application = await control.application_state(client, "shop")
     assert application is not None
+    route = active_site(info)
     return Evidence(
         audit=audit(info, load.acks),
         watched=watcher.summary(),
         epochs=epochs(info),
-        timeline=timeline(info),
-        route=active_site(info),
+        timeline=timeline(info, route or "recovery"),
+        route=route,
         txt=txt(info),
         serial=serial(info),
         power=power(info),
