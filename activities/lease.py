@@ -23,7 +23,7 @@ from workflows.model.entity import (
     application_workflow_id,
 )
 from workflows.model.failure import Code, PermanentError, TemporaryError
-from workflows.model.messages import CONTROL_QUEUE
+from workflows.model.messages import CONTROL_QUEUE, TASK_TIMEOUT
 
 from .wire import on_the_wire
 
@@ -35,6 +35,7 @@ def entity(application: str) -> WithStartWorkflowOperation[Any, Any]:
         id=application_workflow_id(application),
         task_queue=CONTROL_QUEUE,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        task_timeout=TASK_TIMEOUT,
         static_summary=f"{application}: lease and epoch",
     )
 

@@ -16,7 +16,7 @@ from workflows.model.requests import (
     SwitchoverRequest,
 )
 
-from . import control
+from . import control, lost_runs
 
 NOTICED_WITHIN = 60.0
 """Seconds after which the entity knows for certain that its lease's run has ended."""
@@ -83,7 +83,7 @@ async def _insist_on_an_end(client: Client, application: str, state: Application
             f"Nobody holds the lease of {application}, so there is nothing to adopt.",
             "Start the run as always.",
         )
-    if await control.runs_now(client, state.lease.holder, state.holder_run_id):
+    if await lost_runs.runs_now(client, state.lease.holder, state.holder_run_id):
         raise PermanentError(
             Code.APPLICATION_BUSY,
             f"{state.lease.holder} is running and holds the lease.",

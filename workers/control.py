@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from temporalio.client import (
     Client,
+    WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowHandle,
     WorkflowQueryFailedError,
@@ -18,11 +19,10 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.lease import entity
-from workflows.model.entity import ApplicationState, FinishedByHand, application_workflow_id
+from workflows.model.entity import ApplicationState, application_workflow_id
 from workflows.model.failure import Code, PermanentError
 from workflows.model.hand_over import HandOver
-from workflows.model.messages import CONTROL_QUEUE
+from workflows.model.messages import CONTROL_QUEUE, TASK_TIMEOUT
 from workflows.model.progress import ProgressView, RunState
 from workflows.model.report import Report
 from workflows.model.requests import (
@@ -31,7 +31,6 @@ from workflows.model.requests import (
     DrillRequest,
     FailbackRequest,
     FailoverRequest,
-    FreeRequest,
     LossAcceptance,
     PostureRequest,
     ReplicateRequest,
@@ -44,7 +43,7 @@ M = TypeVar("M", bound=BaseModel)
 
 RUN_TYPES = ("Failover", "Switchover", "Failback", "Reprotect", "Drill")
 _POLL_SECONDS = 0.25
-_TEN_SECONDS = timedelta(seconds=10)
+PATIENCE = timedelta(seconds=10)
 
 EXIT_CODES = {
     RunState.RECOVERED: 0,
@@ -104,6 +103,7 @@ async def start(client: Client, request: BaseModel) -> str:
             id=run,
             task_queue=CONTROL_QUEUE,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            task_timeout=TASK_TIMEOUT,
             static_summary=f"{runbook}: {name.lower()}"[:100],
             static_details=reason or None,
         )
@@ -149,12 +149,12 @@ async def application_state(client: Client, application: str) -> ApplicationStat
     """What the `Application` entity knows; None when there was no run of that application yet."""
     try:
         state: ApplicationState = await _handle(client, application_workflow_id(application)).query(
-            "state", result_type=ApplicationState, rpc_timeout=_TEN_SECONDS
+            "state", result_type=ApplicationState, rpc_timeout=PATIENCE
         )
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             return None
-        raise _unanswered(error, application) from error
+        raise unanswered(error, application) from error
     return state
 
 
@@ -179,8 +179,15 @@ async def progress(client: Client, run: str) -> ProgressView:
 
 
 async def report(client: Client, run: str) -> Report:
-    """The report of a run, as it stands."""
-    found: Report = await _query(client, run, "report", Report)
+    """The report of a run, as it stands.
+
+    That of a completed run is its result, and is read without a worker: its build may be retired.
+    """
+    found: Report
+    if await _completed(client, run):
+        found = await client.get_workflow_handle(run, result_type=Report).result()
+    else:
+        found = await _query(client, run, "report", Report)
     return found
 
 
@@ -197,6 +204,14 @@ async def hand_over(client: Client, run: str) -> HandOver | None:
             Code.UNREACHABLE, f"{run} was begun by a release that tells no such thing.", "Read its progress."
         ) from None
     return found
+
+
+async def _completed(client: Client, run: str) -> bool:
+    try:
+        described = await _handle(client, run).describe(rpc_timeout=PATIENCE)
+    except RPCError as error:
+        raise unanswered(error, run) from error
+    return described.status is WorkflowExecutionStatus.COMPLETED and described.workflow_type in RUN_TYPES
 
 
 async def watch(client: Client, run: str) -> AsyncIterator[ProgressView]:
@@ -253,76 +268,6 @@ async def accept_data_loss(client: Client, run: str, by: str, code: str, loss: s
     )
 
 
-async def free_lease(client: Client, application: str, request: FreeRequest) -> ApplicationState:
-    """Free the lease of a run that was ended from outside. Refused while that run still runs.
-
-    Raises:
-        PermanentError: APPLICATION_BUSY while the holder runs; NOT_FOUND for an unknown application.
-    """
-    state = await application_state(client, application)
-    if state is None:
-        raise PermanentError(Code.NOT_FOUND, f"{application} had no run yet, so there is nothing to free.")
-    if state.lease is not None and await runs_now(client, state.lease.holder, state.holder_run_id):
-        raise PermanentError(
-            Code.APPLICATION_BUSY,
-            f"{state.lease.holder} is running and holds the lease.",
-            f"End it first: `seawall abort {state.lease.holder}`.",
-        )
-    freed: ApplicationState = await _update_as(
-        client, application_workflow_id(application), "free_lease", request, ApplicationState
-    )
-    return freed
-
-
-async def runs_now(client: Client, run: str, execution: str = "") -> bool:
-    """Whether that execution is running; the newest one when none is named."""
-    try:
-        found = await client.get_workflow_handle(run, run_id=execution or None).describe(rpc_timeout=_TEN_SECONDS)
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            return False
-        raise _unanswered(error, run) from error
-    return found.close_time is None
-
-
-async def finish_by_hand(client: Client, told: FinishedByHand) -> ApplicationState:
-    """Tell an application what became of a run that was lost; its entity is started where it does not run.
-
-    Raises:
-        PermanentError: APPLICATION_BUSY while that run, or another one, runs; REJECTED when it has ended by itself.
-    """
-    await insist_on_lost(client, told.run)
-    try:
-        state: ApplicationState = await client.execute_update_with_start_workflow(
-            "finish_by_hand",
-            told,
-            start_workflow_operation=entity(told.application),
-            result_type=ApplicationState,
-            rpc_timeout=_TEN_SECONDS,
-        )
-    except WorkflowUpdateFailedError as error:
-        cause = error.cause
-        sentence = cause.message if isinstance(cause, ApplicationError) else str(cause)
-        raise PermanentError(Code.REJECTED, sentence) from error
-    except RPCError as error:
-        raise _unanswered(error, told.application) from error
-    return state
-
-
-async def insist_on_lost(client: Client, run: str) -> None:
-    """A run that lives tells its end itself.
-
-    Raises:
-        PermanentError: APPLICATION_BUSY while it runs.
-    """
-    if await runs_now(client, run):
-        raise PermanentError(
-            Code.APPLICATION_BUSY,
-            f"{run} is running: it looks at what was done by hand, and goes on from there.",
-            f"Watch it: `seawall watch {run}`. Only a run that is gone is told of so; to end this one, terminate it.",
-        )
-
-
 async def list_runs(client: Client, application: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
     """Runs, newest first, with their search attributes."""
     types = ", ".join(f"'{name}'" for name in RUN_TYPES)
@@ -356,30 +301,28 @@ def _handle(client: Client, run: str) -> WorkflowHandle[Any, Any]:
 
 async def _query(client: Client, run: str, name: str, result_type: type) -> Any:
     try:
-        return await _handle(client, run).query(name, result_type=result_type, rpc_timeout=_TEN_SECONDS)
+        return await _handle(client, run).query(name, result_type=result_type, rpc_timeout=PATIENCE)
     except RPCError as error:
-        raise _unanswered(error, run) from error
+        raise unanswered(error, run) from error
 
 
 async def _update(client: Client, run: str, name: str, argument: Any) -> str:
-    said: str = await _update_as(client, run, name, argument, str)
+    said: str = await update_as(client, run, name, argument, str)
     return said
 
 
-async def _update_as(client: Client, run: str, name: str, argument: Any, result_type: type) -> Any:
+async def update_as(client: Client, run: str, name: str, argument: Any, result_type: type) -> Any:
     try:
-        return await _handle(client, run).execute_update(
-            name, argument, result_type=result_type, rpc_timeout=_TEN_SECONDS
-        )
+        return await _handle(client, run).execute_update(name, argument, result_type=result_type, rpc_timeout=PATIENCE)
     except WorkflowUpdateFailedError as error:
         cause = error.cause
         sentence = cause.message if isinstance(cause, ApplicationError) else str(cause)
         raise PermanentError(Code.REJECTED, sentence) from error
     except RPCError as error:
-        raise _unanswered(error, run) from error
+        raise unanswered(error, run) from error
 
 
-def _unanswered(error: RPCError, run: str) -> PermanentError:
+def unanswered(error: RPCError, run: str) -> PermanentError:
     if error.status is RPCStatusCode.NOT_FOUND:
         return PermanentError(
             Code.NOT_FOUND, f"There is no running or recent run {run!r}.", "`seawall runs` lists what there is."

@@ -11,7 +11,7 @@ from activities.providers.registry import Registry
 from workers.marking import readable_runbooks
 from workers.settings import Settings
 from workflows.model.entity import application_workflow_id
-from workflows.model.messages import CONTROL_QUEUE
+from workflows.model.messages import CONTROL_QUEUE, TASK_TIMEOUT
 
 log = logging.getLogger("seawall.introducing")
 
@@ -26,6 +26,7 @@ async def introduce(client: Client, settings: Settings, registry: Registry) -> N
                 id=application_workflow_id(name),
                 task_queue=CONTROL_QUEUE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                task_timeout=TASK_TIMEOUT,
                 static_summary=f"{name}: lease and epoch",
             )
         except RPCError as error:

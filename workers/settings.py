@@ -22,6 +22,10 @@ class Settings:
     site: str
     origin: str
     """Where the Temporal address came from, in words: for errors and for `doctor`."""
+    deployment: str = ""
+    """The worker deployment whose builds runs are pinned to; empty where one build replaces the other in place."""
+    build: str = ""
+    """What this build is called; made of the package's version and the workflows' source when empty."""
 
 
 def read_settings() -> Settings:
@@ -36,6 +40,8 @@ def read_settings() -> Settings:
         state=Path(os.environ.get("SEAWALL_STATE") or ".seawall/state"),
         site=os.environ.get("SEAWALL_SITE", "control"),
         origin=origin,
+        deployment=os.environ.get("SEAWALL_DEPLOYMENT", ""),
+        build=os.environ.get("SEAWALL_BUILD_ID", ""),
     )
 
 

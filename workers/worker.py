@@ -46,6 +46,7 @@ from activities.start_instances import Instances
 from activities.sync_delta import SyncDelta
 from activities.verify_consistency import VerifyConsistency
 from activities.watch_holder import Watch
+from workers.builds import deployment_of
 from workers.connect import connect
 from workers.introducing import introduce
 from workers.marking import keep_marking, readable_runbooks
@@ -62,10 +63,13 @@ from workflows.posture import Posture
 from workflows.replicate import Replicate
 from workflows.reprotect import Reprotect
 from workflows.switchover import Switchover
+from workflows.upgrading import UpgradingApplication
 
 log = logging.getLogger("seawall.worker")
 
 WORKFLOWS = (Failover, Switchover, Failback, Reprotect, Drill, Replicate, Posture, Application)
+PINNED_WORKFLOWS = (*WORKFLOWS[:-1], UpgradingApplication)
+"""Where runs are pinned to their build. Two lists, since the SDK refuses a behaviour on a worker without a build."""
 
 
 def verb_activities(bench: Bench) -> list[Callable[..., Any]]:
@@ -127,6 +131,7 @@ def make_worker(client: Client, settings: Settings, registry: Registry | None = 
     """The worker of `settings.site`."""
     found = registry or Registry()
     control = settings.site == "control"
+    deployment = deployment_of(settings) if control else None
     bench = Bench(found, settings.site, settings.state)
     activities: Sequence[Callable[..., Any]] = [
         *verb_activities(bench),
@@ -135,11 +140,14 @@ def make_worker(client: Client, settings: Settings, registry: Registry | None = 
     return Worker(
         client,
         task_queue=CONTROL_QUEUE if control else site_queue(settings.site),
-        workflows=list(WORKFLOWS) if control else [],
+        workflows=list(PINNED_WORKFLOWS if deployment else WORKFLOWS) if control else [],
         activities=activities,
         workflow_runner=plain_runner(),
+        deployment_config=deployment,
         # A dead worker's cached workflow is handed to the next worker after this long, not after the default 10 s.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
+        # A frozen worker's open polls go on being given work: each costs a step one heartbeat time-out.
+        max_concurrent_activity_task_polls=2,
         max_heartbeat_throttle_interval=timedelta(seconds=1),
         default_heartbeat_throttle_interval=timedelta(seconds=1),
         graceful_shutdown_timeout=timedelta(seconds=5),

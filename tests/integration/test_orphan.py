@@ -1,4 +1,4 @@
-"""A failover on real sites is terminated, and another one goes on from what stands: real data, real fence, real users."""
+"""A failover on real sites is terminated, and another one goes on from what stands: real data, fence and users."""
 
 import pytest
 

@@ -17,6 +17,7 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
 from tests.conftest import temporal_binary
+from tests.replay.fingerprints import write
 from tests.support.bed import Bed, bed, crew
 from tests.support.runbooks import shop_components
 from tests.support.sim import Fault, World
@@ -185,3 +186,4 @@ async def main() -> None:
 
 if __name__ == "__main__":
     asyncio.run(main())
+    write()

@@ -62,15 +62,15 @@ class Crew:
         self._state_dir = state_dir
         self._workers: dict[str, contextlib.AsyncExitStack] = {}
 
-    async def start(self, site: str, **options: Any) -> None:
-        """Start the worker of a site; `options` are the SDK's."""
+    async def start(self, site: str, name: str = "", **options: Any) -> None:
+        """Start the worker of a site; `options` are the SDK's. A second one beside it has a name of its own."""
         stack = contextlib.AsyncExitStack()
         await stack.enter_async_context(self._make(site, options))
-        self._workers[site] = stack
+        self._workers[name or site] = stack
 
-    async def stop(self, site: str) -> None:
+    async def stop(self, name: str) -> None:
         """Stop it; what it was doing is cut off."""
-        await self._workers.pop(site).aclose()
+        await self._workers.pop(name).aclose()
 
     @property
     def standing(self) -> frozenset[str]:
@@ -102,11 +102,14 @@ class Crew:
         return Worker(
             self.client,
             task_queue=CONTROL_QUEUE if control else site_queue(site),
-            workflows=list(product.WORKFLOWS) if control else [],
             activities=activities,
             max_heartbeat_throttle_interval=timedelta(seconds=1),
             default_heartbeat_throttle_interval=timedelta(seconds=1),
-            **{"workflow_runner": strict_runner(), **options},
+            **{
+                "workflows": list(product.WORKFLOWS) if control else [],
+                "workflow_runner": strict_runner(),
+                **options,
+            },
         )
 
 

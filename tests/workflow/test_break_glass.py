@@ -9,7 +9,7 @@ from temporalio.client import Client
 from tests.support.bed import Bed, bed, eventually
 from tests.support.flow import Run, dead_primary
 from tests.support.paper import form_of, steps_of
-from workers import control
+from workers import control, lost_runs
 from workflows.model.entity import AcquireRequest, ApplicationState, FinishedByHand, Lease
 from workflows.model.failure import Code, PermanentError
 from workflows.model.hand_over import HandOver
@@ -121,10 +121,10 @@ async def test_an_empty_temporal_learns_where_the_application_is_active_and_goes
     client: Client,
 ) -> None:
     name = f"shop-{uuid.uuid4().hex[:8]}"
-    state = await control.finish_by_hand(client, told(name, f"failover/{name}/lost"))
+    state = await lost_runs.finish_by_hand(client, told(name, f"failover/{name}/lost"))
     assert (state.active_site, state.epoch, state.protected, state.lease) == ("recovery", 3, False, None)
     assert state.last_outcome == "finished by hand, told by ben: Temporal is lost"
-    again = await control.finish_by_hand(client, told(name, f"failover/{name}/lost", epoch=2))
+    again = await lost_runs.finish_by_hand(client, told(name, f"failover/{name}/lost", epoch=2))
     assert again.epoch == 3, "an epoch never falls"
     lease = await acquire(client, name, f"reprotect/{name}/1")
     assert (lease.epoch, lease.active_site, lease.protected) == (4, "recovery", False)
@@ -133,12 +133,12 @@ async def test_an_empty_temporal_learns_where_the_application_is_active_and_goes
 async def test_the_lease_of_a_lost_run_is_freed_and_the_one_of_another_run_is_not(client: Client) -> None:
     name = f"shop-{uuid.uuid4().hex[:8]}"
     lost, other = f"failover/{name}/lost", f"failover/{name}/other"
-    await control.finish_by_hand(client, told(name, "failover/x/older", epoch=1))
+    await lost_runs.finish_by_hand(client, told(name, "failover/x/older", epoch=1))
     await acquire(client, name, lost)
     with pytest.raises(PermanentError) as refused:
-        await control.finish_by_hand(client, told(name, other))
+        await lost_runs.finish_by_hand(client, told(name, other))
     assert lost in refused.value.sentence
-    state = await control.finish_by_hand(client, told(name, lost))
+    state = await lost_runs.finish_by_hand(client, told(name, lost))
     assert (state.lease, state.last_run, state.epoch) == (None, lost, 3)
 
 
@@ -148,12 +148,12 @@ async def test_a_run_that_lives_tells_its_end_itself(client: Client, tmp_path: P
         await b.until(run, RunState.AWAITING_APPROVAL)
         name = b.runbook.application
         with pytest.raises(PermanentError) as refused:
-            await control.finish_by_hand(client, told(name, run.id))
+            await lost_runs.finish_by_hand(client, told(name, run.id))
         assert refused.value.code is Code.APPLICATION_BUSY
         await b.approve(run)
         await run.result()
         with pytest.raises(PermanentError) as ended:
-            await control.finish_by_hand(client, told(name, run.id))
+            await lost_runs.finish_by_hand(client, told(name, run.id))
         assert "has ended by itself: RECOVERED" in ended.value.sentence
         state: ApplicationState = await b.state()
         assert state.last_outcome == "RECOVERED"

@@ -127,11 +127,11 @@ def release(
     """Free the lease of a run that was terminated, after looking at what stands."""
 
     async def act(client: "Client") -> str:
-        from workers import control
+        from workers import control, lost_runs
         from workflows.model.requests import FreeRequest
 
         request = control.checked(FreeRequest, by=by or me(), epoch=epoch, active_site=active_site, reason=reason)
-        await control.free_lease(client, application, request)
+        await lost_runs.free_lease(client, application, request)
         return f"The lease of {application} is free. It is recorded as active at {active_site}, and unprotected."
 
     console().print(with_client(act))

@@ -167,9 +167,9 @@ def _tell(found: "Examined", told: "FinishedByHand") -> None:
     from workers.settings import read_settings
 
     async def act(client: "Client") -> "ApplicationState":
-        from workers import control
+        from workers import lost_runs
 
-        return await control.finish_by_hand(client, told)
+        return await lost_runs.finish_by_hand(client, told)
 
     state = with_client(act)
     assert found.report is not None

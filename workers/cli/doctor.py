@@ -5,11 +5,15 @@ import importlib.util
 import json
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from workers.cli.session import console
 from workers.cli.tables import DoctorRow, doctor_table
 from workers.settings import Settings, read_settings
 from workflows.model.failure import PermanentError, SeawallError
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
 
 _ASKED_WITHIN = 5.0
 
@@ -112,7 +116,22 @@ async def _temporal(settings: Settings) -> list[DoctorRow]:
     rows = [DoctorRow("Temporal", True, f"{settings.temporal_address} (from {settings.origin})")]
     for site in ("control", *_sites(settings)):
         rows.append(await _worker(client, site))  # noqa: PERF401  one after the other reads better
-    return rows
+    return [*rows, *await _builds(client, settings)]
+
+
+async def _builds(client: "Client", settings: Settings) -> list[DoctorRow]:
+    """Which build takes new runs, and which old one is still wanted; nothing where runs are not pinned."""
+    if not settings.deployment:
+        return []
+    from workers.builds import list_builds
+
+    found = await list_builds(client, settings.deployment)
+    held = "".join(f"; {one.build} still holds {one.runs} open" for one in found if one.runs and not one.current)
+    for one in found:
+        if one.current:
+            return [DoctorRow("build", True, f"{one.build} is current{held}")]
+    mend = f"seawall builds use {found[0].build}" if found else "seawall worker --site control"
+    return [DoctorRow("build", False, f"no build of {settings.deployment} takes new runs{held}", mend)]
 
 
 def _sites(settings: Settings) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from workers.cli import answers, break_glass, labs, orphans, runs, schedules, starts
+from workers.cli import answers, break_glass, builds, labs, orphans, runs, schedules, starts
 
 app = typer.Typer(
     name="seawall",
@@ -31,6 +31,7 @@ orphans.register(app)
 schedules.register(app)
 break_glass.register(app)
 app.add_typer(labs.app, name="lab")
+app.add_typer(builds.app, name="builds")
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="For programs: JSON on standard output.")]
 

@@ -22,6 +22,9 @@ from .hand_over import hand_over
 from .ledger import Ledger
 from .saga import Saga
 
+MOST_ANSWERS = 1000
+"""Of a run, before those that change nothing for good are refused: the server takes 2,000 updates for one run."""
+
 
 def rejected(sentence: str) -> ApplicationError:
     """The answer to an update that cannot be taken: a sentence, no stack trace, no event in history."""
@@ -186,6 +189,7 @@ class Answering:
         executor = self.executor
         if executor is None or executor.paused or executor.stop is not None or self.ledger.state.ended:
             raise rejected("There is nothing to pause: no steps are being started now.")
+        self._check_room()
 
     @workflow.update(name="resume", description="Go on after a pause.")
     async def resume(self, answer: Answer | None = None) -> str:
@@ -248,6 +252,20 @@ class Answering:
 
     def _check_answer(self, action: str, answer: Answer) -> None:
         self._parked_step(action, answer)
+        if action == "retry":
+            self._check_room()
+
+    def _check_room(self) -> None:
+        """What can be asked again and again must not use up what the server takes for one run.
+
+        Raises:
+            ApplicationError: a sentence, when only answers that lead to an end are taken any more.
+        """
+        if len(self.ledger.actions) >= MOST_ANSWERS:
+            raise rejected(
+                f"This run has taken {len(self.ledger.actions)} answers already, and keeps the rest for those that "
+                "lead to an end: approve, reject, resume, skip, accept degraded or abort."
+            )
 
     def _answer(self, action: str, answer: Answer) -> str:
         step = self._parked_step(action, answer)

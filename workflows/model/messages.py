@@ -1,6 +1,6 @@
 """What crosses Temporal between a run and its activities."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -12,6 +12,9 @@ from .requests import RiskAcceptance
 from .runbook import Component, FenceDevice, PublicCheck, Runbook
 
 CONTROL_QUEUE = "seawall"
+TASK_TIMEOUT = timedelta(seconds=5)
+"""How long a turn of a workflow may be lost with a server or a worker that died, before it is given out again. Longer
+than a long history takes to be replayed; the server's default is 10 s."""
 
 
 def site_queue(worker: str) -> str:
