@@ -97,10 +97,11 @@ _CREWS: dict[int, Crew] = {}
 
 
 @contextlib.asynccontextmanager
-async def crew(client: Client, state_dir: Path) -> AsyncIterator[Crew]:
-    """The workers that every bed over this client uses for as long as they stand."""
+async def crew(client: Client, state_dir: Path, **options: Any) -> AsyncIterator[Crew]:
+    """The workers that every bed over this client uses for as long as they stand; `options` are those of control's."""
     made = Crew(client, state_dir)
-    for site in ("control", "primary", "recovery"):
+    await made.start("control", **options)
+    for site in ("primary", "recovery"):
         await made.start(site)
     _CREWS[id(client)] = made
     try:

@@ -1,16 +1,20 @@
 """What the simulated kinds share: their world, and the one way in which an effect is had."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from activities.providers.base import Provider, now
 from workflows.model.base import Strict
-from workflows.model.failure import Code, PermanentError
+from workflows.model.failure import Code, OutcomeUnknownError, PermanentError, SeawallError
 from workflows.model.messages import StepRequest, StepResult
 from workflows.model.observed import FenceProof, Reach
 from workflows.model.verbs import Verb
 
 from .sim_world import OpenBubble, Pair, World
+
+_LATE: set["asyncio.Task[None]"] = set()
+"""Effects that are still to land; the event loop itself keeps only weak references."""
 
 
 class SimSettings(Strict):
@@ -39,11 +43,34 @@ class SimProvider(Provider):
         await self.strike(verb, "look", request.ref.step)
         if found := self.world.earlier(verb, request):
             return found
+        if self.world.takes_without_answer(verb, request.ref.step):
+            self._land_late(verb, request, apply)
+            raise OutcomeUnknownError(f"{verb.value} was asked for, and no answer came.")
         await self.strike(verb, "before", request.ref.step)
         self.context.still_mine()
+        self.world.insist_on_epoch(request)
         result = self.world.did(verb, request, apply())
         await self.strike(verb, "after", request.ref.step)
         return result
+
+    def _land_late(self, verb: Verb, request: StepRequest, apply: Callable[[], StepResult]) -> None:
+        """The other side has the request, and acts on it when it comes to it; it knows keys and epochs as ever."""
+
+        async def land() -> None:
+            world = self.world
+            await world.landing.wait()
+            try:
+                if world.earlier(verb, request) is None:
+                    world.did(verb, request, apply())
+                    world.landed.append("landed")
+                else:
+                    world.landed.append("repeated")
+            except SeawallError:
+                world.landed.append("refused")
+
+        task = asyncio.create_task(land())
+        _LATE.add(task)
+        task.add_done_callback(_LATE.discard)
 
     async def reading(self, verb: Verb, request: StepRequest) -> None:
         """What changes nothing can go wrong all the same."""
