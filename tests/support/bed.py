@@ -58,9 +58,12 @@ class Crew:
         self.hall = Hall()
         self._state_dir = state_dir
         self._workers: dict[str, contextlib.AsyncExitStack] = {}
+        self.options: dict[str, dict[str, Any]] = {}
+        """With what each site's worker was started last."""
 
     async def start(self, site: str, **options: Any) -> None:
         """Start the worker of a site; `options` are the SDK's."""
+        self.options[site] = options
         stack = contextlib.AsyncExitStack()
         await stack.enter_async_context(self._make(site, options))
         self._workers[site] = stack

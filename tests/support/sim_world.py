@@ -147,8 +147,8 @@ class World:
     held: set[str] = field(default_factory=set)
     """Bookkeeping that goes wrong: `load` and `report` wait until released, `no-report` fails for good."""
     writers_seen: set[int] = field(default_factory=lambda: {1})
-    writers: list[tuple[datetime, tuple[Pair, ...]]] = field(default_factory=list)
-    """Who accepted writes from when on, as often as it was looked at."""
+    writers: list[tuple[datetime, tuple[Pair, ...], str]] = field(default_factory=list)
+    """Who accepted writes from when on, and by which verb; empty where the world itself came to it."""
     routes: list[str] = field(default_factory=list)
     """Where users were sent, in order."""
 
@@ -207,13 +207,13 @@ class World:
             return result
         self.effects.append(effect)
         self.epochs[target.name] = max(ref.epoch, self.epochs.get(target.name, 0))
-        self.look()
+        self.look(verb.value)
         return result
 
-    def look(self) -> None:
+    def look(self, verb: str = "") -> None:
         """Note who accepts writes now, and where users are sent."""
         self.writers_seen.add(len({site for component, site in self.serving if component == "db"}))
-        self.writers.append((datetime.now(UTC), tuple(sorted(self.serving))))
+        self.writers.append((datetime.now(UTC), tuple(sorted(self.serving)), verb))
         self.routes.append(self.route)
 
     def earlier(self, verb: Verb, request: StepRequest) -> StepResult | None:
