@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from activities.providers.base import Provider, now
@@ -33,6 +34,10 @@ class SimProvider(Provider):
     def world(self) -> World:
         """The world of the component's runbook."""
         return self.worlds[self.settings.world]
+
+    def clock(self) -> datetime:
+        """The time of the machine on which this worker runs."""
+        return now() + timedelta(seconds=self.world.skew.get(self.context.here, 0.0))
 
     async def strike(self, verb: Verb, when: str, step: str = "") -> None:
         """Let a fault happen to this attempt."""

@@ -136,6 +136,8 @@ class World:
     interrupts: dict[tuple[str, str], list[Callable[[], Awaitable[None]]]] = field(default_factory=dict)
     """What people and the platform do, once, while a call stands before or after its effect: by verb or step, and
     `before` or `after`. The call waits for it."""
+    skew: dict[str, float] = field(default_factory=dict)
+    """Seconds by which the clock of a site's machines is ahead."""
     landing: asyncio.Event = field(default_factory=asyncio.Event)
     landed: list[str] = field(default_factory=list)
     """What became of effects that landed late: `landed` or `refused`."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import HistoryEvent
 
 from tests.support.sim_world import Effect
@@ -28,7 +28,6 @@ _PLAIN = {
     "WORKFLOW_EXECUTION_COMPLETED": "closed-completed",
     "WORKFLOW_EXECUTION_FAILED": "closed-failed",
     "WORKFLOW_TASK_COMPLETED": "task-completed",
-    "WORKFLOW_TASK_FAILED": "task-failed",
 }
 
 
@@ -59,6 +58,10 @@ def _event(event: HistoryEvent, scheduled: dict[int, HistoryEvent]) -> Event | N
     if name == "WORKFLOW_EXECUTION_UPDATE_ACCEPTED":
         asked = event.workflow_execution_update_accepted_event_attributes.accepted_request.input
         return Event(id=event.event_id, at=at, kind="accepted", name=asked.name, input=_decoded(asked.args.payloads))
+    if name == "WORKFLOW_TASK_FAILED":
+        cause = event.workflow_task_failed_event_attributes.cause
+        code = WorkflowTaskFailedCause.Name(cause).removeprefix("WORKFLOW_TASK_FAILED_CAUSE_")
+        return Event(id=event.event_id, at=at, kind="task-failed", code=code)
     if name in _PLAIN:
         return Event(id=event.event_id, at=at, kind=_PLAIN[name])
     return None

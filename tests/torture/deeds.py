@@ -1,5 +1,6 @@
 """What people and the platform do to a run besides answering it: at a gate, at its end, or with a call in flight."""
 
+import asyncio
 import contextlib
 import uuid
 from collections.abc import Awaitable, Callable
@@ -11,7 +12,7 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.service import RPCError
 
-from tests.torture.scenario import Act, Leg
+from tests.torture.scenario import BEFORE_THE_ANSWER, Act, Leg
 from tests.torture.started import Started
 from workflows.model.entity import ApplicationState, application_workflow_id
 from workflows.model.report import Report
@@ -19,6 +20,9 @@ from workflows.model.requests import Answer, FreeRequest
 
 if TYPE_CHECKING:
     from tests.torture.driver import Play
+
+_FLOOD = 10_001
+"""One more than the server takes of a kind by default."""
 
 _BESIDE = ("gate", "parked", "end", "frozen")
 
@@ -115,7 +119,11 @@ class Deeds:
         client = self._play.client
         events = (await started.handle.fetch_history()).events
         done = [e.event_id for e in events if e.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED]
-        point = done[min(int(act.where * len(done)), len(done) - 1)]
+        asked = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
+        answers = [e.event_id for e in events if e.event_type == asked]
+        if act.where == BEFORE_THE_ANSWER and answers:
+            done = [task for task in done if task < answers[0]]
+        point = done[-1] if act.where == BEFORE_THE_ANSWER else done[min(int(act.where * len(done)), len(done) - 1)]
         try:
             answer = await client.workflow_service.reset_workflow_execution(
                 ResetWorkflowExecutionRequest(
@@ -165,6 +173,14 @@ class Deeds:
         await self._play.ask(started, "nonsense", {"by": "x"}, why="no such update")
         await self._play.ask(started, "approve", {"approver": "anna", "cod": 3}, why="no code")
         await self._play.ask(started, "skip", {"by": "anna", "step": "moon"}, why="no such step")
+
+    async def _flood(self, act: Act, started: Started) -> None:
+        for first in range(0, _FLOOD, 50):
+            numbers = range(first, min(first + 50, _FLOOD))
+            signals = (started.handle.signal("nonsense", {"number": number}) for number in numbers)
+            told = await asyncio.gather(*signals, return_exceptions=True)
+            refused = [str(error) for error in told if isinstance(error, BaseException)]
+        self._play.note("signals", "fail" if refused else "ok", run=started.run, said=" ".join(refused[:1]))
 
     async def _write(self, act: Act, started: Started) -> None:
         row = f"row-{len(self._play.written)}"

@@ -80,6 +80,7 @@ def end_of(run: RunRecord) -> str:
     return run.status
 
 
-def answered(record: Record, run: RunRecord, *names: str) -> list[str]:
-    """What people were told when such an update of theirs was taken."""
-    return [op.said for op in record.operations if op.run == run.run and op.outcome == "ok" and op.name in names]
+def answered(run: RunRecord, *names: str) -> list[str]:
+    """The steps for which people gave such an answer, and it was taken; an empty name where they named none."""
+    taken = (event for event in run.events if event.kind == "accepted" and event.name in names)
+    return [str(event.input.get("step") or "") for event in taken]

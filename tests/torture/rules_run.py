@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from tests.torture.judging import MUTATING, UNDOES, Rule, Violation, answered, deeds, end_of, is_undo, runs, shown, told
 from tests.torture.record import Event, Record, RunRecord
 
+_NO_JAM = ("RESET_WORKFLOW", "FORCE_CLOSE_COMMAND")
+"""A task that the server itself closed: for a reset, or because more than it buffers came in meanwhile."""
+
 ENDS = ("RECOVERED", "RECOVERED_DEGRADED", "COMPENSATED", "REFUSED")
 NEEDS = {
     "promote": ("fence",),
@@ -25,7 +28,7 @@ def fence_before_promote(record: Record) -> Iterable[Violation]:
         if run is None or asked is None:
             yield Violation("2 fence before promote", "Nobody asked for a promote that landed.", (told(promote),))
             continue
-        if asked.input.get("accepted_risk") and answered(record, run, "accept_split_brain_risk"):
+        if asked.input.get("accepted_risk") and answered(run, "accept_split_brain_risk"):
             continue
         if not _proof(asked, promote.component, promote.epoch):
             yield Violation(
@@ -56,7 +59,7 @@ def known_or_parked(record: Record) -> Iterable[Violation]:
         states: dict[str, str] = {}
         for event in run.events:
             if event.kind == "scheduled" and event.activity:
-                yield from _too_early(record, run, event, states)
+                yield from _too_early(run, event, states)
             _follow(event, states)
 
 
@@ -76,8 +79,9 @@ def _follow(event: Event, states: dict[str, str]) -> None:
         states[name] = "failed"
 
 
-def _too_early(record: Record, run: RunRecord, event: Event, states: dict[str, str]) -> Iterable[Violation]:
-    left = " ".join(answered(record, run, "skip", "accept_degraded", "accept_split_brain_risk"))
+def _too_early(run: RunRecord, event: Event, states: dict[str, str]) -> Iterable[Violation]:
+    left = answered(run, "skip", "accept_degraded")
+    risky = bool(answered(run, "accept_split_brain_risk"))
     if event.activity.endswith(".undo"):
         for step, state in states.items():
             if state in ("open", "unknown") and not step.endswith(".undo") and step not in left:
@@ -86,7 +90,8 @@ def _too_early(record: Record, run: RunRecord, event: Event, states: dict[str, s
         return
     for needed in NEEDS.get(event.name, ()):
         for step, state in states.items():
-            if step.endswith(f".{needed}") and state != "done" and step not in left and "Taken" not in left:
+            accepted = step in left or (needed == "fence" and risky)
+            if step.endswith(f".{needed}") and state != "done" and not accepted:
                 sentence = f"{event.activity} was asked for while {step} was {state}."
                 yield Violation("4 known or parked", sentence, (shown(event),))
 
@@ -131,8 +136,8 @@ def every_run_ends(record: Record) -> Iterable[Violation]:
             yield Violation("7 ends well or loudly", f"{run.workflow} is {run.status}, and shows {end}.", last)
         elif run.report is not None:
             yield from _ended_well(run)
-        jammed = [shown(event) for event in run.events if event.kind == "task-failed"]
-        if jammed and not run.reset_from:
+        jammed = [shown(event) for event in run.events if event.kind == "task-failed" and event.code not in _NO_JAM]
+        if jammed:
             yield Violation("7 ends well or loudly", f"A task of {run.workflow} failed.", tuple(jammed[:3]))
 
 

@@ -19,6 +19,7 @@ Deed = Literal[
     "pause",
     "rival",
     "junk",
+    "flood",
     "write",
     "stop-control",
     "stop-primary",
@@ -33,6 +34,9 @@ REFUSED = (RunState.REFUSED.value,)
 STOPPED = (*UNDONE, *REFUSED)
 FORWARD = (RunState.RECOVERED.value, RunState.RECOVERED_DEGRADED.value)
 ANY = (*FORWARD, *STOPPED)
+
+BEFORE_THE_ANSWER = -1.0
+"""A reset to the last moment before anybody answered."""
 
 
 class Trouble(Strict):
@@ -55,7 +59,7 @@ class Act(Strict):
     is over."""
     when: Literal["before", "after"] = "before"
     where: float = 0.5
-    """Of a reset: how far into the history, 0 to 1."""
+    """Of a reset: how far into the history, 0 to 1; or `BEFORE_THE_ANSWER`."""
 
 
 class Leg(Strict):

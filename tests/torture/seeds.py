@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from tests.torture.scenario import (
     ANY,
+    BEFORE_THE_ANSWER,
     FORWARD,
     RECOVERED,
     REFUSED,
@@ -206,7 +207,7 @@ def _reset(draw: Draw) -> Scenario:
     at, when = draw.choice(
         (*(_moment(draw, MOVING) for _ in range(3)), ("parked", "before"), ("end", "before"), ("gate", "before"))
     )
-    act = Act(deed="reset", at=at, when=when, where=round(draw.random(), 2))
+    act = Act(deed="reset", at=at, when=when, where=draw.choice((BEFORE_THE_ANSWER, round(draw.random(), 2))))
     troubles = (Trouble(at="flip_dns", how="refuse", times=1),) if at == "parked" else ()
     leg = Leg(
         workflow="Failover",
@@ -305,7 +306,7 @@ def _stale(draw: Draw) -> Scenario:
         troubles=(Trouble(at=draw.choice(("fence", "promote", "flip_dns")), how="freeze"),),
         acts=(Act(deed="terminate", at="frozen"),),
     )
-    return _scenario(first, Leg(workflow="Failover", ends=ANY, parked="retry"))
+    return _scenario(first, Leg(workflow="Failover", fields=PLANNED, ends=ANY, parked="retry"))
 
 
 def _home(draw: Draw) -> Scenario:

@@ -49,5 +49,6 @@ SHAPES: dict[str, Shape] = {
     "standby frozen": lambda world: world.frozen.add(("db", "recovery")),
     "promoted elsewhere": _promoted_elsewhere,
     "standby misfit": _misfit,
+    "clocks off": lambda world: world.skew.update(primary=600.0, recovery=-600.0),
     "slow marker": lambda world: setattr(world, "lag", 99.0),
 }
