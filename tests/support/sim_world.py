@@ -139,6 +139,10 @@ class World:
     skew: dict[str, float] = field(default_factory=dict)
     """Seconds by which the clock of a site's machines is ahead."""
     landing: asyncio.Event = field(default_factory=asyncio.Event)
+    asleep: int = 0
+    """Attempts that ever froze."""
+    taken: int = 0
+    """Effects that ever were to land late."""
     landed: list[str] = field(default_factory=list)
     """What became of effects that landed late: `landed` or `refused`."""
     released: asyncio.Event = field(default_factory=asyncio.Event)
@@ -241,6 +245,7 @@ class World:
         if fault is None or fault.how != "late":
             return False
         fault.times -= 1
+        self.taken += 1
         return True
 
     async def strike(self, verb: Verb, when: str, context: Context | None = None, step: str = "") -> None:
@@ -292,6 +297,7 @@ class World:
         pulse.beat = lambda: None  # type: ignore[method-assign]
         self.hanging.set()
         if how == "freeze":
+            self.asleep += 1
             # The SDK cancels an attempt that has run out of time; a frozen one cannot hear it.
             with contextlib.suppress(asyncio.CancelledError):
                 await self.thawed.wait()

@@ -14,7 +14,7 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import TemporalError
 from temporalio.service import RPCError
 
-from tests.support.bed import Bed, bed
+from tests.support.bed import Bed, bed, eventually
 from tests.support.sim import Fault, World
 from tests.support.sim_world import SECRET
 from tests.torture.collect import effects_of, events_of
@@ -32,6 +32,8 @@ _PATIENCE = timedelta(seconds=30)
 LIMIT = 300.0
 """Seconds after which a leg that has not ended is left as it is; the checker calls it stuck."""
 
+_WAKING = 2.0
+
 APPROVERS = ("anna", "ben", "carl")
 REQUESTER = "carl"
 
@@ -39,7 +41,8 @@ REQUESTER = "carl"
 class Play:
     """One scenario on its way."""
 
-    def __init__(self, made: Bed, scenario: Scenario) -> None:
+    def __init__(self, made: Bed, scenario: Scenario, limit: float = LIMIT) -> None:
+        self._limit = limit
         self.bed = made
         self.world: World = made.world
         self.scenario = scenario
@@ -137,7 +140,7 @@ class Play:
         await self._tidy(leg)
 
     async def _settled(self) -> None:
-        end = time.monotonic() + LIMIT
+        end = time.monotonic() + self._limit
         while self.tasks and time.monotonic() < end:
             await asyncio.wait(self.tasks, timeout=end - time.monotonic(), return_when=asyncio.FIRST_COMPLETED)
         for task in [*self.tasks]:
@@ -153,9 +156,15 @@ class Play:
         world.released.set()
         world.landing.set()
         world.thawed.set()
-        await asyncio.sleep(0.05)
+        await self._awake()
         world.released, world.landing, world.thawed = asyncio.Event(), asyncio.Event(), asyncio.Event()
         world.hanging = asyncio.Event()
+
+    async def _awake(self) -> None:
+        """Wait until what slept has woken up, and what was on its way has landed; what its worker lost never will."""
+        world = self.world
+        with contextlib.suppress(AssertionError):
+            await eventually(lambda: (len(world.woken), len(world.landed)) == (world.asleep, world.taken), _WAKING)
 
     # --- The record ---
 
@@ -172,7 +181,7 @@ class Play:
         entity = None
         with contextlib.suppress(RPCError, TemporalError):
             entity = await self.bed.state()
-        leaks = tuple(f"the history of {run.workflow}" for run in self.started if run.leaked)
+        leaks = tuple(f"the history of {run.handle.id}" for run in self.started if run.leaked)
         world, scenario = self.world, self.scenario
         return Record(
             seed=scenario.seed,
@@ -240,7 +249,7 @@ class Play:
             await entity.terminate("the scenario is over")
 
 
-async def played(client: Client, scenario: Scenario, state_dir: Any) -> Record:
+async def played(client: Client, scenario: Scenario, state_dir: Any, limit: float = LIMIT) -> Record:
     """Play a scenario, and tell what is known of it."""
     world = World.healthy(hot=scenario.hot)
     begun = time.monotonic()
@@ -249,7 +258,7 @@ async def played(client: Client, scenario: Scenario, state_dir: Any) -> Record:
         **scenario.changes,
     }
     async with bed(client, state_dir, world, **changes) as made:
-        play = Play(made, scenario)
+        play = Play(made, scenario, limit)
         try:
             await play.play()
             return await play.record(time.monotonic() - begun)

@@ -8,8 +8,8 @@ run outside the sandbox, so that a patch acts on workflows too.
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
-from unittest.mock import patch
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -50,8 +50,20 @@ class Mutation:
         """The product, broken."""
         with contextlib.ExitStack() as stack:
             for owner, name, value in self.patches():
-                stack.enter_context(patch.object(owner, name, value))
+                stack.enter_context(_replaced(owner, name, value))
             yield
+
+
+@contextlib.contextmanager
+def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """`owner.name` is another one for a while; also where the owner is frozen."""
+    honest = vars(owner)[name]
+    put = setattr if isinstance(owner, type | ModuleType) else object.__setattr__
+    put(owner, name, value)
+    try:
+        yield
+    finally:
+        put(owner, name, honest)
 
 
 def _undo_before_settle() -> Sequence[Patch]:
@@ -109,7 +121,7 @@ def _lock_kept() -> Sequence[Patch]:
 
 
 def _lock_for_all() -> Sequence[Patch]:
-    definition = Application.acquire_lease._defn  # type: ignore[attr-defined]
+    definition = Application.acquire_lease._defn
     return [(definition, "validator", None)]
 
 
@@ -201,7 +213,7 @@ MUTATIONS = (
         "undo-before-settle",
         "The undo starts while a step is unknown.",
         ("4",),
-        "cancel-while-unknown",
+        "cancel-in-flight-and-no-answer",
         _undo_before_settle,
     ),
     Mutation(
@@ -252,7 +264,7 @@ MUTATIONS = (
         "frozen-attempt-acts",
         "An attempt that wakes up late goes on.",
         ("3", "7"),
-        "frozen-promote",
+        "frozen-everywhere",
         _frozen_attempt_acts,
     ),
     Mutation(

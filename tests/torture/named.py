@@ -53,20 +53,20 @@ def _row(
     slow: bool = False,
     **fields: object,
 ) -> Row:
-    made = Scenario(seed=0, name=name, kind="named", story=story, legs=legs, world=world, **fields)  # type: ignore[arg-type]
+    made = Scenario(seed=0, name=name, kind="named", story=story, legs=legs, world=world, **fields)
     return Row(name, story, tuple(cases), made, found, slow)
 
 
 def _failover(ends: tuple[str, ...] = RECOVERED, **fields: object) -> Leg:
-    return Leg(workflow="Failover", ends=ends, **fields)  # type: ignore[arg-type]
+    return Leg(workflow="Failover", ends=ends, **fields)
 
 
 def _planned(ends: tuple[str, ...] = RECOVERED, **fields: object) -> Leg:
-    return Leg(workflow="Failover", fields=PLANNED, ends=ends, **fields)  # type: ignore[arg-type]
+    return Leg(workflow="Failover", fields=PLANNED, ends=ends, **fields)
 
 
 def _drill(ends: tuple[str, ...] = RECOVERED, **fields: object) -> Leg:
-    return Leg(workflow="Drill", ends=ends, **fields)  # type: ignore[arg-type]
+    return Leg(workflow="Drill", ends=ends, **fields)
 
 
 def _each(how: str, verbs: Sequence[str] = _MOVING, times: int = 1, then: str = "") -> tuple[Trouble, ...]:
@@ -223,6 +223,12 @@ _EFFECTS = (
         _planned(troubles=_each("freeze", ("promote",))),
     ),
     _row(
+        "frozen-everywhere",
+        "A worker freezes before its start, fence and flip, and wakes up when all is done.",
+        (4, 22),
+        _planned(troubles=_each("freeze", ("start_instances", "fence", "flip_dns"))),
+    ),
+    _row(
         "secret-in-an-error",
         "A driver's error holds a password: no history and no report does.",
         (52,),
@@ -242,6 +248,12 @@ _SAGA = (
         "Cancelled while nobody knows whether the fence stands: asked again until it is known, then undone.",
         (23, 27),
         _planned(UNDONE, troubles=_each("unknown-after", ("fence",)), acts=(Act(deed="cancel", at="parked"),)),
+    ),
+    _row(
+        "cancel-in-flight-and-no-answer",
+        "Cancelled with the fence in flight, and the call never answers: asked again, and only then undone.",
+        (23, 24),
+        _planned(UNDONE, troubles=_each("unknown-after", ("fence",)), acts=(Act(deed="cancel", at="fence"),)),
     ),
     _row(
         "cancel-behind-the-pivot",

@@ -97,7 +97,8 @@ def _too_early(run: RunRecord, event: Event, states: dict[str, str]) -> Iterable
 
 
 def undone_means_undone(record: Record) -> Iterable[Violation]:
-    """COMPENSATED: each effect that has an undo was taken back, or is named as standing. REFUSED: there was none."""
+    """COMPENSATED: each effect that has an undo was taken back, or a person said that it may stand. REFUSED: there was
+    none."""
     for run in runs(record):
         if run.report is None or run.kind == "Drill":
             continue
@@ -114,9 +115,9 @@ def undone_means_undone(record: Record) -> Iterable[Violation]:
             undo = UNDOES.get(effect.verb)
             if is_undo(effect) or undo is None or (undo, effect.step) in back:
                 continue
-            if _after_pivot(effect.verb, effect.step) or any(effect.component in line for line in run.report.standing):
+            if _after_pivot(effect.verb, effect.step) or effect.step in answered(run, "skip"):
                 continue
-            yield Violation("7 ends well or loudly", "Compensated, and it stands unnamed.", (told(effect),))
+            yield Violation("7 ends well or loudly", "Compensated, and it stands.", (told(effect),))
 
 
 def _after_pivot(verb: str, step: str) -> bool:

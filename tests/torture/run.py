@@ -24,7 +24,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner
 from tests.conftest import temporal_binary
 from tests.support.bed import crew
 from tests.torture.checker import judge, refusals
-from tests.torture.driver import played
+from tests.torture.driver import LIMIT, played
 from tests.torture.judging import Violation
 from tests.torture.record import Record
 from tests.torture.scenario import Scenario
@@ -125,12 +125,12 @@ async def run(scenarios: Sequence[Scenario], lanes: int = 0, show: bool = False,
     queues = {forgetful: [s for s in reversed(scenarios) if s.forgetful is forgetful] for forgetful in (False, True)}
     wanted = min(lanes or LANES, len(scenarios))
     begun = time.monotonic()
-    async with _server(wanted) as address:
+    async with server(wanted) as address:
 
         async def lane(number: int) -> None:
             forgetful = bool(queues[True]) and (number % 4 == 3 or not queues[False])
             for _ in range(2):
-                async with _crew(address, number, forgetful) as (client, folder):
+                async with lane_crew(address, number, forgetful) as (client, folder):
                     while queues[forgetful]:
                         outcome = await play(client, queues[forgetful].pop(), folder)
                         _after(summary, outcome, len(scenarios), begun, show, quiet)
@@ -159,10 +159,10 @@ def _after(summary: Summary, outcome: Outcome, total: int, begun: float, show: b
             print(line, flush=True)
 
 
-async def play(client: Client, scenario: Scenario, folder: Path) -> Outcome:
+async def play(client: Client, scenario: Scenario, folder: Path, limit: float = LIMIT) -> Outcome:
     """One scenario, played and judged; a harness that fails is a violation too."""
     try:
-        record = await played(client, scenario, folder)
+        record = await played(client, scenario, folder, limit)
     except Exception as error:
         return Outcome(scenario, None, [Violation("harness", f"{type(error).__name__}: {error}")])
     return Outcome(scenario, record, judge(record), refusals(record))
@@ -175,7 +175,7 @@ def quiet_runtime() -> Runtime:
 
 
 @contextlib.asynccontextmanager
-async def _server(lanes: int) -> AsyncIterator[str]:
+async def server(lanes: int) -> AsyncIterator[str]:
     """A Temporal server with a namespace for each lane; its address."""
     extra = []
     for limit in ("transfer", "timer", "visibility"):
@@ -195,7 +195,7 @@ async def _server(lanes: int) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def _crew(address: str, number: int, forgetful: bool) -> AsyncIterator[tuple[Client, Path]]:
+async def lane_crew(address: str, number: int, forgetful: bool) -> AsyncIterator[tuple[Client, Path]]:
     """The workers of a lane."""
     client = await Client.connect(
         address, namespace=f"lane-{number}", data_converter=DATA_CONVERTER, runtime=quiet_runtime()
