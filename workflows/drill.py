@@ -163,4 +163,6 @@ class Drill(Moving):
         """The drill's time to recover is that of its first leg."""
         if self.ledger.clock.verified is None and report.clock.verified is not None:
             self.ledger.count_from = report.clock.declared
-            self.ledger.mark(verified=report.clock.verified)
+            # Before the step itself is done, which would count its end as the pivot, behind the check.
+            pivot = {"pivot": report.clock.pivot} if report.clock.pivot else {}
+            self.ledger.mark(verified=report.clock.verified, **pivot)

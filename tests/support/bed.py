@@ -61,9 +61,12 @@ class Crew:
         self.hall = Hall()
         self._state_dir = state_dir
         self._workers: dict[str, contextlib.AsyncExitStack] = {}
+        self.options: dict[str, dict[str, Any]] = {}
+        """With what each site's worker was started last."""
 
     async def start(self, site: str, name: str = "", **options: Any) -> None:
         """Start the worker of a site; `options` are the SDK's. A second one beside it has a name of its own."""
+        self.options[site] = options
         stack = contextlib.AsyncExitStack()
         await stack.enter_async_context(self._make(site, options))
         self._workers[name or site] = stack
@@ -117,10 +120,11 @@ _CREWS: dict[int, Crew] = {}
 
 
 @contextlib.asynccontextmanager
-async def crew(client: Client, state_dir: Path) -> AsyncIterator[Crew]:
-    """The workers that every bed over this client uses for as long as they stand."""
+async def crew(client: Client, state_dir: Path, **options: Any) -> AsyncIterator[Crew]:
+    """The workers that every bed over this client uses for as long as they stand; `options` are those of control's."""
     made = Crew(client, state_dir)
-    for site in ("control", "primary", "recovery"):
+    await made.start("control", **options)
+    for site in ("primary", "recovery"):
         await made.start(site)
     _CREWS[id(client)] = made
     try:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from activities.providers.base import now
 from workflows.model.failure import Code, PermanentError, TemporaryError
 from workflows.model.messages import StepRequest, StepResult
 from workflows.model.observed import Lag, Loss, Observation, Reach, RecoveryPoint
@@ -60,7 +59,12 @@ class SimData(SimHomeward, SimPoints):
         if (component, site) in self.world.standby:
             facts["receiving"] = any(name == component for name, _ in self.world.serving)
         return Observation(
-            component=component, site=site, observer=observer, reach=self._reach(component, site), at=now(), facts=facts
+            component=component,
+            site=site,
+            observer=observer,
+            reach=self._reach(component, site),
+            at=self.clock(),
+            facts=facts,
         )
 
     async def check(self, check: Check, site: str) -> str:

@@ -1,6 +1,5 @@
 """The way home of a simulated database: compared, measured, archived, rebuilt, relied upon."""
 
-from activities.providers.base import now
 from workflows.model.failure import Code, PermanentError, TemporaryError
 from workflows.model.messages import StepRequest, StepResult
 from workflows.model.observed import Consistency, DivergedTable, Divergence, TableComparison
@@ -37,7 +36,9 @@ class SimHomeward(SimProvider):
             differing = ", ".join(sorted({*source} ^ {*target}))
             raise PermanentError(Code.INCONSISTENT, f"{request.target.name} differs in: {differing or 'its order'}.")
         table = TableComparison(table="orders", rows_source=len(source), rows_target=len(target), equal=True)
-        found = Consistency(component=request.target.name, equal=True, tables=(table,), method="simulated", at=now())
+        found = Consistency(
+            component=request.target.name, equal=True, tables=(table,), method="simulated", at=self.clock()
+        )
         return StepResult(changed=False, consistency=found)
 
     async def archive_diverged(self, request: StepRequest) -> StepResult:

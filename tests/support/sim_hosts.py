@@ -1,6 +1,5 @@
 """Simulated application servers, a public name, and a power controller."""
 
-from activities.providers.base import now
 from workflows.model.messages import StepRequest, StepResult
 from workflows.model.observed import Observation, Reach
 from workflows.model.runbook import Role
@@ -20,7 +19,7 @@ class SimCompute(SimProvider):
     async def observe(self, component: str, site: str, observer: str) -> Observation:
         running = (component, site) in self.world.running
         reach = Reach.SERVING if running else Reach.STANDBY
-        return Observation(component=component, site=site, observer=observer, reach=reach, at=now())
+        return Observation(component=component, site=site, observer=observer, reach=reach, at=self.clock())
 
     async def start_instances(self, request: StepRequest) -> StepResult:
         """As an undo it starts only what the step had stopped."""
@@ -73,7 +72,7 @@ class SimTraffic(SimProvider):
             site=site,
             observer=observer,
             reach=Reach.SERVING if here else Reach.STANDBY,
-            at=now(),
+            at=self.clock(),
             facts={"route": self.world.route},
         )
 

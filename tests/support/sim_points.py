@@ -45,7 +45,7 @@ class SimPoints(SimProvider):
             pair = pair_of(request)
             name = f"copy-{len(self.world.contents) + 1}"
             rows = [*self.world.rows.get(pair, [])]
-            return StepResult(point=add_point(self.world, name, rows, taken=now(), pair=pair))
+            return StepResult(point=add_point(self.world, name, rows, taken=self.clock(), pair=pair))
 
         return await self.effect(Verb.SNAPSHOT, request, copy)
 

@@ -7,9 +7,11 @@ run over them. Faults strike at the three points where a call can be hit.
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
+from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.providers.base import Context
@@ -32,6 +34,11 @@ class Effect:
     component: str
     key: str
     epoch: int
+    workflow: str = ""
+    step: str = ""
+    run: str = ""
+    """The execution whose attempt it was."""
+    at: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
 
 
 @dataclass
@@ -43,13 +50,28 @@ class Fault:
     and a worker's death: `die` (before the effect) and `die-after` (after it), which beat no more and never answer,
     or `freeze` (before it), which wakes up when the world thaws and goes on as if nothing had happened;
     `unknown` (before it) and `unknown-after`: what the server says when a step's time is over;
-    `blind`: refused for good before it could look; `usurped`: somebody else promoted; `lie`: a fence that holds not."""
+    `blind`: refused for good before it could look; `usurped`: somebody else promoted; `lie`: a fence that holds not;
+    `slow`: it takes its time; `leak`: a driver's error with a secret in it;
+    `late`: the request is taken, no answer comes, and the effect lands when the world is `landing`."""
     times: int = 1
     then: "Fault | None" = None
     """What goes wrong after that."""
 
 
-_WHEN = {"lose-reply": "after", "die-after": "after", "unknown-after": "after", "blind": "look", "lie": "never"}
+SECRET = "correct-horse-battery-staple"
+"""What no history, report or view may ever hold."""
+
+SLOW = 0.4
+"""Seconds that a `slow` call takes more than it should."""
+
+_WHEN = {
+    "late": "never",
+    "lose-reply": "after",
+    "die-after": "after",
+    "unknown-after": "after",
+    "blind": "look",
+    "lie": "never",
+}
 
 
 @dataclass
@@ -116,6 +138,18 @@ class World:
     """By verb, or by the id of a step that is a second use of its verb."""
     hooks: dict[str, Callable[[], None]] = field(default_factory=dict)
     """What the world does by itself, once, right after a verb's call."""
+    interrupts: dict[tuple[str, str], list[Callable[[], Awaitable[None]]]] = field(default_factory=dict)
+    """What people and the platform do, once, while a call stands before or after its effect: by verb or step, and
+    `before` or `after`. The call waits for it."""
+    skew: dict[str, float] = field(default_factory=dict)
+    """Seconds by which the clock of a site's machines is ahead."""
+    landing: asyncio.Event = field(default_factory=asyncio.Event)
+    asleep: int = 0
+    """Attempts that ever froze."""
+    taken: int = 0
+    """Effects that ever were to land late."""
+    landed: list[str] = field(default_factory=list)
+    """What became of effects that landed late: `landed` or `refused`."""
     released: asyncio.Event = field(default_factory=asyncio.Event)
     hanging: asyncio.Event = field(default_factory=asyncio.Event)
     thawed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -125,6 +159,10 @@ class World:
     """Bookkeeping that goes wrong: `load`, `report` and `page` wait until released, `no-report` and
     `no-page` fail for good."""
     writers_seen: set[int] = field(default_factory=lambda: {1})
+    writers: list[tuple[datetime, tuple[Pair, ...], str]] = field(default_factory=list)
+    """Who accepted writes from when on, and by which verb; empty where the world itself came to it."""
+    routes: list[str] = field(default_factory=list)
+    """Where users were sent, in order."""
 
     @classmethod
     def healthy(cls, *, hot: bool = False) -> "World":
@@ -173,25 +211,54 @@ class World:
     def did(self, verb: Verb, request: StepRequest, result: StepResult) -> StepResult:
         """Record an effect that has just been applied."""
         target, ref = request.target, request.ref
-        effect = Effect(verb.value, target.site, target.name, ref.key, ref.epoch)
+        run = activity.info().workflow_run_id or "" if activity.in_activity() else ""
+        effect = Effect(verb.value, target.site, target.name, ref.key, ref.epoch, ref.workflow_id, ref.step, run)
         self.done[f"{verb}:{ref.key}"] = result
         if target.bubble is not None:
             self.rehearsed.append(effect)
             return result
         self.effects.append(effect)
         self.epochs[target.name] = max(ref.epoch, self.epochs.get(target.name, 0))
-        self.writers_seen.add(len({site for component, site in self.serving if component == "db"}))
+        self.look(verb.value)
         return result
+
+    def look(self, verb: str = "") -> None:
+        """Note who accepts writes now, and where users are sent."""
+        self.writers_seen.add(len({site for component, site in self.serving if component == "db"}))
+        self.writers.append((datetime.now(UTC), tuple(sorted(self.serving)), verb))
+        self.routes.append(self.route)
 
     def earlier(self, verb: Verb, request: StepRequest) -> StepResult | None:
         """The result of an earlier attempt with the same key, as the world remembers it."""
-        if request.target.bubble is None and request.ref.epoch < self.epochs.get(request.target.name, 0):
-            raise PermanentError(Code.STALE_EPOCH, f"Epoch {request.ref.epoch} is below the one that stands.")
+        self.insist_on_epoch(request)
         found = self.done.get(f"{verb}:{request.ref.key}")
         return found.model_copy(update={"changed": False}) if found else None
 
+    def insist_on_epoch(self, request: StepRequest) -> None:
+        """Asked where a change lands.
+
+        Raises:
+            PermanentError: STALE_EPOCH.
+        """
+        if request.target.bubble is None and request.ref.epoch < self.epochs.get(request.target.name, 0):
+            raise PermanentError(Code.STALE_EPOCH, f"Epoch {request.ref.epoch} is below the one that stands.")
+
+    def takes_without_answer(self, verb: Verb, step: str) -> bool:
+        """Whether a `late` fault is ordered for this call; it is used up."""
+        fault = self.faults.get(step) or self.faults.get(verb.value)
+        while fault is not None and fault.times == 0:
+            fault = fault.then
+        if fault is None or fault.how != "late":
+            return False
+        fault.times -= 1
+        self.taken += 1
+        return True
+
     async def strike(self, verb: Verb, when: str, context: Context | None = None, step: str = "") -> None:
         """Let a fault happen, if one is ordered for this verb or step at this point."""
+        for name in (step, verb.value):
+            for interrupt in self.interrupts.pop((name, when), []):
+                await interrupt()
         fault = self.faults.get(step) or self.faults.get(verb.value)
         while fault is not None and fault.times == 0:
             fault = fault.then
@@ -218,6 +285,11 @@ class World:
             raise PermanentError(code, f"{verb.value} was refused.")
         if how == "busy":
             raise TemporaryError(Code.THROTTLED, f"{verb.value}: slow down.", delay=0.05)
+        if how == "slow":
+            await asyncio.sleep(SLOW)
+            return
+        if how == "leak":
+            raise RuntimeError(f"could not connect: host=db password={SECRET}")
         if how == "hang":
             self.hanging.set()
             await self.released.wait()
@@ -231,6 +303,7 @@ class World:
         pulse.beat = lambda: None  # type: ignore[method-assign]
         self.hanging.set()
         if how == "freeze":
+            self.asleep += 1
             # The SDK cancels an attempt that has run out of time; a frozen one cannot hear it.
             with contextlib.suppress(asyncio.CancelledError):
                 await self.thawed.wait()
