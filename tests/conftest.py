@@ -4,12 +4,17 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from infra.lab.plan import temporal_program
 from workers.converter import DATA_CONVERTER
 from workflows.engine.attributes import ALL
+
+# How fast an example is depends on what else the machine does.
+settings.register_profile("seawall", deadline=None)
+settings.load_profile("seawall")
 
 
 def temporal_binary() -> str:

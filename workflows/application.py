@@ -362,5 +362,5 @@ class Application:
             )
 
     def _become(self, **changes: object) -> None:
-        self._state = self._state.model_copy(update=changes)
-        show(self._state)
+        before, self._state = self._state, self._state.model_copy(update=changes)
+        show(self._state, before)

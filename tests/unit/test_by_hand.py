@@ -148,7 +148,7 @@ def test_a_form_has_every_step_and_says_what_the_run_had_done() -> None:
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20), min_size=1))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_what_stands_in_a_runbook_is_never_more_than_a_word_to_the_shell(words: list[str]) -> None:
     line = f"printf '%s\\0' {shell(words)}"
     shown = subprocess.run(["bash", "-c", line], capture_output=True, check=True).stdout

@@ -110,7 +110,7 @@ def test_a_flood_of_parked_steps_is_cut_and_says_so() -> None:
 TEXT = st.text(max_size=60) | st.sampled_from(["</div>\n\n<script>", "&amp;\"'", "`x` *y* [a](b) 1/2", "\x1b[2J\u202e"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(TEXT, st.sampled_from(VIEWS), st.integers(1, 8))
 def test_no_value_breaks_the_block(text: str, name: str, times: int) -> None:
     shown = view(name)

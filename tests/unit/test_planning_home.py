@@ -59,7 +59,7 @@ def comes_after(plan: Plan, later: list[str], earlier: list[str]) -> bool:
     return all({*later} <= dependants(plan, step) for step in earlier)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(shapes(), st.booleans())
 def test_a_planned_move_keeps_its_lines(fields: dict[str, Any], window: bool) -> None:
     plan = plan_switchover(asked(fields, Operation.SWITCHOVER, at=AT if window else None))
@@ -85,7 +85,7 @@ def test_a_planned_move_keeps_its_lines(fields: dict[str, Any], window: bool) ->
     )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(shapes())
 def test_a_failback_is_the_switchover_home(fields: dict[str, Any]) -> None:
     home: dict[str, Any] = {"source": "recovery", "target": "primary"}
@@ -95,7 +95,7 @@ def test_a_failback_is_the_switchover_home(fields: dict[str, Any]) -> None:
     assert back.hash != there.hash, "an approval of one is none of the other"
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(shapes(), st.sampled_from(["ask", "automatic"]))
 def test_a_reprotect_archives_before_it_overwrites(fields: dict[str, Any], way: str) -> None:
     plan = plan_reprotect(asked({**fields, "failback": {"reprotect": way}}, Operation.REPROTECT))
@@ -107,7 +107,7 @@ def test_a_reprotect_archives_before_it_overwrites(fields: dict[str, Any], way: 
     assert of(plan, Verb.PROMOTE, Verb.FENCE, Verb.FLIP_DNS) == [], "users notice nothing"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(shapes(), st.booleans())
 def test_an_isolated_drill_has_no_way_out_but_its_closing(fields: dict[str, Any], clones: bool) -> None:
     lacking = () if clones else (Verb.CLONE_DATA,)
@@ -134,7 +134,7 @@ def test_a_live_drill_asks_once_and_goes_there_and_back() -> None:
     assert plan.step("back").needs == ("out",)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(shapes(), st.sampled_from(["latest", "latest-verified", "monday"]))
 def test_a_replica_is_set_aside_only_behind_the_fence_and_a_copy_is_laid_down_before_the_gate(
     fields: dict[str, Any], choice: str

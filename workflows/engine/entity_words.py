@@ -13,19 +13,24 @@ from workflows.model.plan import Mode
 from .attributes import APPLICATION, EPOCH, OPERATION, SITE, STATE
 
 
-def show(state: ApplicationState) -> None:
-    """Show the state, in the list and in the details."""
-    lease = state.lease
-    workflow.upsert_search_attributes(
-        [
-            APPLICATION.value_set(state.application),
-            STATE.value_set(state_word(state)),
-            OPERATION.value_set(lease.operation.value) if lease else OPERATION.value_unset(),
-            EPOCH.value_set(state.epoch),
-            SITE.value_set(state.active_site) if state.active_site else SITE.value_unset(),
-        ]
-    )
+def show(state: ApplicationState, before: ApplicationState | None = None) -> None:
+    """Show the state, in the list where it differs from the one before, and in the details."""
+    if before is None or _listed(state) != _listed(before):
+        operation, site = _listed(state)[1:3]
+        workflow.upsert_search_attributes(
+            [
+                APPLICATION.value_set(state.application),
+                STATE.value_set(state_word(state)),
+                OPERATION.value_set(operation) if operation else OPERATION.value_unset(),
+                EPOCH.value_set(state.epoch),
+                SITE.value_set(site) if site else SITE.value_unset(),
+            ]
+        )
     workflow.set_current_details("\n\n".join(_paragraphs(state)))
+
+
+def _listed(state: ApplicationState) -> tuple[str, str, str, int]:
+    return state_word(state), state.lease.operation.value if state.lease else "", state.active_site, state.epoch
 
 
 def state_word(state: ApplicationState) -> str:
