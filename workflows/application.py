@@ -34,6 +34,9 @@ from workflows.model.schedules import HoldSchedulesRequest
 MOST_APPROVALS = 100
 """So many used approval codes are remembered; a reset is asked for long before as many runs have passed."""
 
+MOST_ENDED = 200
+"""So many ended runs are remembered, each of which is never repeated."""
+
 _BY_HAND = "finished by hand"
 
 
@@ -192,7 +195,8 @@ class Application:
         rehearsal = current.rehearsal
         if request.rehearsal and rehearsal and (rehearsal.holder, current.rehearsal_run_id) != asks:
             raise _busy(rehearsal)
-        if request.holder == current.last_run and request.holder_run_id != current.last_run_id:
+        last = current.last_run_id if request.holder == current.last_run else request.holder_run_id
+        if current.ended_runs.get(request.holder, last) != request.holder_run_id:
             raise _refusal(
                 Code.APPLICATION_BUSY,
                 f"A run of the id {request.holder} has ended before. A run is never repeated; start one with a new id.",
@@ -362,5 +366,16 @@ class Application:
             )
 
     def _become(self, **changes: object) -> None:
-        before, self._state = self._state, self._state.model_copy(update=changes)
-        show(self._state, before)
+        before, after = self._state, self._state.model_copy(update=changes)
+        if left := _left(before, after):
+            ended = tuple((before.ended_runs | left).items())[-MOST_ENDED:]
+            after = after.model_copy(update={"ended_runs": dict(ended)})
+        self._state = after
+        show(after, before)
+
+
+def _left(before: ApplicationState, after: ApplicationState) -> dict[str, str]:
+    """The runs that held something and hold it no more, whichever way it was taken from them."""
+    holders = {lease.holder for lease in (after.lease, after.rehearsal) if lease is not None}
+    held = ((before.lease, before.holder_run_id), (before.rehearsal, before.rehearsal_run_id))
+    return {lease.holder: run_id for lease, run_id in held if lease is not None and lease.holder not in holders}

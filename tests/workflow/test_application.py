@@ -103,6 +103,19 @@ async def test_a_stale_release_is_refused_and_a_repeated_one_is_not(client: Clie
     await shop.terminate()
 
 
+async def test_no_run_that_ever_held_the_lease_is_repeated(client: Client) -> None:
+    shop = await entity(client)
+    for number in range(1, 4):
+        await acquire(shop, f"run-{number}")
+        await release(shop, f"run-{number}", number)
+    await acquire(shop, "run-4")
+    await shop.execute_update("free_lease", FreeRequest(by="anna", epoch=4, active_site="primary", reason="dead"))
+    for number in range(1, 5):
+        assert "never repeated" in await refused(acquire(shop, f"run-{number}", "another execution"))
+    assert (await acquire(shop, "run-5")).epoch == 5
+    await shop.terminate()
+
+
 async def test_a_lease_is_freed_only_under_the_epoch_that_was_looked_at(client: Client) -> None:
     shop = await entity(client)
     await acquire(shop)

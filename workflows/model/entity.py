@@ -198,6 +198,8 @@ class ApplicationState(Message):
     """False after a failover until replication runs in the new direction."""
     last_run: str = ""
     last_run_id: str = ""
+    ended_runs: dict[str, str] = {}
+    """The runs that held the lease before, and the execution of each: an id is not used again."""
     last_outcome: str = ""
     last_ended: datetime | None = None
     rehearsal: Lease | None = None
