@@ -1,5 +1,6 @@
 .DEFAULT_GOAL := help
 SCENARIO ?= failover
+SEEDS ?= 1000
 PYTEST_ARGS ?= -m "not slow"
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -21,7 +22,11 @@ test: $(STAMP) browser rsync ## Lint, types, import rules and all tests
 bench: $(STAMP) ## Measure the orchestrator against the same calls made directly: make bench [BENCH_ARGS="--runs 10"]
 	$(PY) -m tests.bench $(BENCH_ARGS)
 
-generate: $(STAMP) ## Write the files that are generated from code: JSON schemas
+torture: $(STAMP) ## Seeded disasters over a simulated world, each judged: make torture [SEEDS=40] [TORTURE_ARGS="--only undone"]
+	$(PY) -m tests.torture --world sim --seeds $(SEEDS) $(TORTURE_ARGS)
+
+generate: $(STAMP) ## Write the files that are generated from code: JSON schemas, docs/safety.md
+	$(PY) -m tests.torture.table
 	$(PY) -m activities.runbook_file --schema
 	$(PY) -m activities.report_render
 
@@ -48,4 +53,4 @@ clean: ## Remove the environment, caches and labs
 	-@[ -x $(VENV)/bin/seawall ] && for lab in .seawall/*/; do $(VENV)/bin/seawall lab down --all --folder "$$lab"; done
 	rm -rf $(VENV) .seawall build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help demo test bench generate format wheel install browser rsync clean
+.PHONY: help demo test bench torture generate format wheel install browser rsync clean
