@@ -225,6 +225,8 @@ class Play:
         status = found.status or WorkflowExecutionStatus.RUNNING
         view = await self.view(started)
         report = next((r for r in self.bed.reports if r.run_id == started.run), None)
+        if report is None and status is WorkflowExecutionStatus.COMPLETED:
+            report = await started.handle.result(follow_runs=False)
         return RunRecord(
             workflow=started.handle.id,
             run=started.run,
