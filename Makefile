@@ -1,5 +1,7 @@
 .DEFAULT_GOAL := help
 SCENARIO ?= failover
+SEEDS ?= 1000
+LAB_SEEDS ?= 50
 PYTEST_ARGS ?= -m "not slow"
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -21,7 +23,12 @@ test: $(STAMP) browser rsync by-hand ## Lint, types, import rules and all tests
 bench: $(STAMP) ## Measure the orchestrator against the same calls made directly: make bench [BENCH_ARGS="--runs 10"]
 	$(PY) -m tests.bench $(BENCH_ARGS)
 
-generate: $(STAMP) ## Write the files that are generated from code: JSON schemas
+torture: $(STAMP) ## Seeded disasters, each judged, over a simulated world and on real sites: make torture [SEEDS=1000] [LAB_SEEDS=50]
+	$(PY) -m tests.torture --world sim --seeds $(SEEDS) $(TORTURE_ARGS)
+	$(PY) -m tests.torture.lab --seeds $(LAB_SEEDS)
+
+generate: $(STAMP) ## Write the files that are generated from code: JSON schemas, docs/safety.md
+	$(PY) -m tests.torture.table
 	$(PY) -m activities.runbook_file --schema
 	$(PY) -m activities.report_render
 
@@ -51,4 +58,4 @@ clean: ## Remove the environment, caches and labs
 	-@[ -x $(VENV)/bin/seawall ] && for lab in .seawall/*/; do $(VENV)/bin/seawall lab down --all --folder "$$lab"; done
 	rm -rf $(VENV) .seawall build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help demo test bench generate format wheel install browser rsync by-hand clean
+.PHONY: help demo test bench torture generate format wheel install browser rsync by-hand clean

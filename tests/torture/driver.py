@@ -33,6 +33,7 @@ LIMIT = 300.0
 """Seconds after which a leg that has not ended is left as it is; the checker calls it stuck."""
 
 _WAKING = 2.0
+_NUDGE = 0.2
 
 APPROVERS = ("anna", "ben", "carl")
 REQUESTER = "carl"
@@ -143,10 +144,11 @@ class Play:
         end = time.monotonic() + self._limit
         while self.tasks and time.monotonic() < end:
             await asyncio.wait(self.tasks, timeout=end - time.monotonic(), return_when=asyncio.FIRST_COMPLETED)
-        for task in [*self.tasks]:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        while left := [*self.tasks]:
+            # Again and again: the client turns a cancel that strikes in the middle of a call into an error of the call.
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left, timeout=_NUDGE)
 
     async def _tidy(self, leg: Leg) -> None:
         """What slept wakes up, and what was on its way lands, before the next leg; save what is to wake up in it."""
@@ -223,6 +225,8 @@ class Play:
         status = found.status or WorkflowExecutionStatus.RUNNING
         view = await self.view(started)
         report = next((r for r in self.bed.reports if r.run_id == started.run), None)
+        if report is None and status is WorkflowExecutionStatus.COMPLETED:
+            report = await started.handle.result(follow_runs=False)
         return RunRecord(
             workflow=started.handle.id,
             run=started.run,

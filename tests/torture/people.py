@@ -1,11 +1,10 @@
 """The people of a scenario: they watch a run until it is over, answer its gate, and what is parked."""
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING
 
 from temporalio.client import WorkflowFailureError
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from tests.torture.scenario import Leg
 from tests.torture.started import Started
@@ -38,8 +37,7 @@ class People:
                 await asyncio.wait({closing}, timeout=_PAUSE)
         finally:
             closing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await closing
+            await asyncio.wait({closing}, timeout=_PAUSE)
 
     async def _closed(self, started: Started) -> None:
         while True:
@@ -47,7 +45,9 @@ class People:
                 await started.handle.result(follow_runs=False)
             except WorkflowFailureError:
                 return
-            except RPCError:
+            except RPCError as error:
+                if error.status is RPCStatusCode.CANCELLED:
+                    return  # The client's word for a wait that this process has given up.
                 await asyncio.sleep(_PAUSE)
             else:
                 return

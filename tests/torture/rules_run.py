@@ -9,6 +9,9 @@ from tests.torture.record import Event, Record, RunRecord
 _NO_JAM = ("RESET_WORKFLOW", "FORCE_CLOSE_COMMAND")
 """A task that the server itself closed: for a reset, or because more than it buffers came in meanwhile."""
 
+_REVERSE = (("restore_dns", "stop_instances"), ("discard_restore", "unfence"), ("unfence", "start_instances"))
+"""Pairs of undoes in the order in which they have to be asked for."""
+
 ENDS = ("RECOVERED", "RECOVERED_DEGRADED", "COMPENSATED", "REFUSED")
 NEEDS = {
     "promote": ("fence",),
@@ -124,6 +127,20 @@ def _after_pivot(verb: str, step: str) -> bool:
     return verb == "start_instances" and step.endswith(".stand_by")
 
 
+def undone_in_reverse(record: Record) -> Iterable[Violation]:
+    """Users are sent back before what they were sent to is stopped, and the old site serves before its application
+    runs: the undo of what depends on something is asked for first. One that fails keeps no other from its turn."""
+    for run in record.runs:
+        first: dict[str, Event] = {}
+        for event in run.events:
+            if event.kind == "scheduled" and event.activity.endswith(".undo"):
+                first.setdefault(event.name, event)
+        for early, late in _REVERSE:
+            if early in first and late in first and first[late].id < first[early].id:
+                events = (shown(first[late]), shown(first[early]))
+                yield Violation("7 undone in reverse order", f"{late} was asked for before {early}.", events)
+
+
 def every_run_ends(record: Record) -> Iterable[Violation]:
     """Each run comes to one of the end states, with its fields filled; what is parked says why, what stands and what
     may be answered; nothing is stuck, nothing timed out at the server, and no task of a workflow failed."""
@@ -234,6 +251,7 @@ RULES: tuple[Rule, ...] = (
     fence_before_promote,
     known_or_parked,
     undone_means_undone,
+    undone_in_reverse,
     every_run_ends,
     no_cancel_is_swallowed,
     the_clock_runs_forward,

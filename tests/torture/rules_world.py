@@ -110,24 +110,6 @@ def the_pivot_is_one_way(record: Record) -> Iterable[Violation]:
             )
 
 
-def undone_in_reverse(record: Record) -> Iterable[Violation]:
-    """Users are sent back before what they were sent to is stopped, and the old site serves before its application
-    runs: what depends on something is undone first."""
-    for workflow in dict.fromkeys(effect.workflow for effect in record.effects):
-        back = [e for e in deeds(record, workflow) if is_undo(e)]
-        for first, then in (
-            ("restore_dns", "stop_instances"),
-            ("discard_restore", "unfence"),
-            ("unfence", "start_instances"),
-        ):
-            early = [e for e in back if e.verb == then]
-            late = [e for e in back if e.verb == first]
-            if early and late and early[0].at < late[-1].at:
-                yield Violation(
-                    "7 undone in reverse order", f"{then} came before {first}.", (told(early[0]), told(late[-1]))
-                )
-
-
 def a_drill_touches_nothing(record: Record) -> Iterable[Violation]:
     """An isolated drill acts in its bubble only, and leaves nothing."""
     drills = {run.workflow for run in record.runs if run.kind == "Drill"}
@@ -164,7 +146,6 @@ RULES: tuple[Rule, ...] = (
     routing_never_empty,
     nothing_lost_silently,
     the_pivot_is_one_way,
-    undone_in_reverse,
     a_drill_touches_nothing,
     recovered_means_recovered,
 )
