@@ -60,7 +60,7 @@ CASES: tuple[Case, ...] = (
     Case(29, "A crash between asking for a promote and having it", ("tests/integration/test_worker_death.py::test_the_worker_dies_between_asking_for_a_promotion_and_having_it",)),
     Case(30, "A failure behind the pivot", (f"{_FAILOVER}::test_a_failure_after_the_pivot_parks_and_retry_goes_on", f"{_FAILOVER}::test_a_parked_step_may_be_given_up_and_the_run_ends_degraded")),
     Case(31, "The deadline passes", (f"{_ENDS}::test_the_deadline_undoes_a_paused_run_and_a_parked_one",)),
-    Case(32, "Reset to before the approval", (f"{_ENDS}::test_a_reset_to_before_the_approval_voids_it_and_repeats_no_effect", "tests/workflow/test_application.py::test_a_code_that_another_execution_used_is_refused")),
+    Case(32, "Reset to before the approval", (f"{_ENDS}::test_a_reset_voids_the_approval_and_the_lease_and_a_new_run_takes_over", "tests/workflow/test_application.py::test_a_code_that_another_execution_used_is_refused")),
     Case(33, "Terminated in mid-step", ("tests/workflow/test_application.py::test_a_terminated_run_keeps_its_lease_until_a_person_frees_it", "tests/workflow/test_orphans.py", "tests/integration/test_orphan.py")),
     Case(34, "Several starts at once", ("tests/workflow/test_application.py::test_of_ten_starts_at_once_exactly_one_may_change_the_application",)),
     Case(35, "The same id again", ("tests/workflow/test_switchover.py::test_an_id_is_good_for_one_run",)),

@@ -67,7 +67,7 @@ def _cases() -> Iterator[str]:
     yield "| case | what is tried | scenarios | tests | said |\n| --- | --- | --- | --- | --- |"
     for case in CASES:
         scenarios = ", ".join(f"`{name}`" for name in scenarios_of(case))
-        tests = ", ".join(f"`{test.removeprefix('tests/')}`" for test in tests_of(case))
+        tests = ", ".join(f"`{test.removeprefix('tests/')}`" for test in shown_by(case))
         yield f"| {case.number} | {case.title} | {scenarios} | {tests} | {case.said} |"
     yield ""
 
@@ -77,7 +77,7 @@ def scenarios_of(case: Case) -> list[str]:
     return [row.name for row in ROWS if case.number in row.cases]
 
 
-def tests_of(case: Case) -> list[str]:
+def shown_by(case: Case) -> list[str]:
     """The tests that show a case: those that are named for it, and those on real processes."""
     real = (row.where for row in ON_THE_LAB if case.number in row.cases and row.where.startswith("tests/"))
     return list(dict.fromkeys((*case.tests, *real)))

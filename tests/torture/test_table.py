@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.torture.cases import CASES
 from tests.torture.mutations import MUTATIONS
 from tests.torture.named import ROWS
-from tests.torture.table import ROOT, TARGET, page, scenarios_of
+from tests.torture.table import ROOT, TARGET, page, scenarios_of, shown_by
 
 
 def test_the_page_is_up_to_date() -> None:
@@ -21,7 +21,7 @@ def test_every_case_has_a_scenario_a_test_or_a_word() -> None:
 
 
 def test_every_test_that_is_named_exists() -> None:
-    missing = [test for case in CASES for test in case.tests if not _exists(test)]
+    missing = [test for case in CASES for test in shown_by(case) if not _exists(test)]
     assert missing == []
 
 
