@@ -14,7 +14,11 @@ from workflows.model.requests import Answer, Approval, LossAcceptance, RiskAccep
 if TYPE_CHECKING:
     from tests.torture.driver import Play
 
-_PAUSE = 0.1
+_PAUSE = 0.05
+_PATIENCE = 1.5
+_LONGEST = 0.5
+"""A query costs the worker a task: who asks ever faster slows down what he waits for."""
+
 _TRIES = 6
 """After so many retries people mend what is broken."""
 
@@ -29,12 +33,14 @@ class People:
         """Watch an execution until it is over, or until it is parked and nobody is to answer."""
         leg = self._play.scenario.legs[started.leg]
         closing = asyncio.create_task(self._closed(started))
+        pause = _PAUSE
         try:
             while not closing.done():
                 view = await self._play.view(started)
                 if view is not None and not closing.done() and await self._look(started, leg, view):
                     return
-                await asyncio.wait({closing}, timeout=_PAUSE)
+                await asyncio.wait({closing}, timeout=pause)
+                pause = min(pause * _PATIENCE, _LONGEST)
         finally:
             closing.cancel()
             await asyncio.wait({closing}, timeout=_PAUSE)
