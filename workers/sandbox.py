@@ -2,8 +2,7 @@
 
 Temporal's sandbox builds every run anew from the sources: 50 to 100 ms each on the worker's one thread, before the
 first step of a recovery and again for each run after a restart, in the hour in which a hundred of them begin at once.
-So the sandbox stands in the tests and the replays, where each line of the engine passes through it, and the worker goes
-without.
+So the sandbox stands in the tests and in all replays, where the engine passes through it, and the worker goes without.
 What the sandbox would refuse at run time is refused in the source as well: tests/arch/test_determinism.py.
 """
 

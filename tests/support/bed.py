@@ -24,7 +24,7 @@ from tests.support.runbooks import sim_runbook
 from tests.support.sim import World, kinds
 from tests.support.sim_books import Hall, SimBookkeeping, SimBubbles, SimVerify
 from workers import worker as product
-from workers.sandbox import strict_runner
+from workers.sandbox import plain_runner
 from workflows.model.entity import ApplicationState, Orphan, application_workflow_id
 from workflows.model.messages import CONTROL_QUEUE, site_queue
 from workflows.model.progress import PostureReport, ProgressView, ReplicationReport, RunState
@@ -110,7 +110,7 @@ class Crew:
             default_heartbeat_throttle_interval=timedelta(seconds=1),
             **{
                 "workflows": list(product.WORKFLOWS) if control else [],
-                "workflow_runner": strict_runner(),
+                "workflow_runner": plain_runner(),
                 **options,
             },
         )

@@ -19,7 +19,6 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import UnsandboxedWorkflowRunner
 
 from tests.conftest import temporal_binary
 from tests.support.bed import crew
@@ -202,7 +201,7 @@ async def lane_crew(address: str, number: int, forgetful: bool) -> AsyncIterator
     )
     # Out of the sandbox, whose set-up would be most of the time; the tests of the workflows stay in it. In debug mode a
     # machine that is busy with something else is not taken for a workflow that does not yield.
-    options: dict[str, Any] = {"workflow_runner": UnsandboxedWorkflowRunner(), "debug_mode": True}
+    options: dict[str, Any] = {"debug_mode": True}
     options |= {"max_cached_workflows": 0} if forgetful else {}
     with tempfile.TemporaryDirectory(prefix="seawall-torture-") as folder:
         async with crew(client, Path(folder), **options):

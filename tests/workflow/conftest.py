@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import UnsandboxedWorkflowRunner
 
 from tests.support.bed import Crew, crew
+from workers.sandbox import strict_runner
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
@@ -18,7 +18,7 @@ async def workers(temporal: WorkflowEnvironment, tmp_path_factory: pytest.TempPa
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def swift(workers: Crew) -> None:
-    """Without the sandbox, whose set-up is most of the time of many short runs; other modules stay in it."""
+async def strict(workers: Crew) -> None:
+    """In Temporal's sandbox, which is most of the time of a short run; every kind of workflow is replayed in it."""
     await workers.stop("control")
-    await workers.start("control", workflow_runner=UnsandboxedWorkflowRunner())
+    await workers.start("control", workflow_runner=strict_runner())

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from temporalio.client import Client
-from temporalio.worker import UnsandboxedWorkflowRunner
 
 from tests.support.bed import Bed, Crew, bed, eventually
 from tests.support.sim import Fault, World
@@ -30,8 +29,7 @@ DEATHS = [pytest.param("die", marks=pytest.mark.slow), "die-after", "lose-reply"
 @pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
 async def forgetful(workers: Crew) -> AsyncIterator[None]:
     await workers.stop("control")
-    # Out of the sandbox, which is built anew for each task and would be most of the time; other tests stay in it.
-    await workers.start("control", max_cached_workflows=0, workflow_runner=UnsandboxedWorkflowRunner())
+    await workers.start("control", max_cached_workflows=0)
     yield
     await workers.stop("control")
     await workers.start("control")

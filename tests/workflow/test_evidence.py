@@ -128,7 +128,7 @@ async def test_what_everybody_sees_alive_is_not_overridden(client: Client, tmp_p
 # --- Battery case 61: there and back again ---
 
 
-async def test_a_second_failover_within_the_hour_wants_two_people(client: Client, tmp_path: Path, swift: None) -> None:
+async def test_a_second_failover_within_the_hour_wants_two_people(client: Client, tmp_path: Path) -> None:
     world = healthy()
     async with bed(client, tmp_path, world) as b:
         await b.complete("Failover", planned=True)
@@ -148,9 +148,7 @@ async def test_a_second_failover_within_the_hour_wants_two_people(client: Client
     kept(world)
 
 
-async def test_where_nobody_else_may_agree_a_second_failover_is_too_soon(
-    client: Client, tmp_path: Path, swift: None
-) -> None:
+async def test_where_nobody_else_may_agree_a_second_failover_is_too_soon(client: Client, tmp_path: Path) -> None:
     async with bed(client, tmp_path, healthy(), approvals={"failover": {"approvers": ["anna"]}}) as b:
         await b.complete("Failover", planned=True)
         early = await (await b.start(planned=True)).result()

@@ -15,7 +15,7 @@ from workflows.model.progress import RunState, StepState
 from workflows.model.report import Report
 from workflows.model.verbs import Verb
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("swift")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 def away(**faults: Fault) -> World:

@@ -12,7 +12,7 @@ from workflows.model.progress import RunState, StepState
 from workflows.model.requests import Approval
 from workflows.model.verbs import Verb
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("strict")]
 
 
 async def test_a_lost_site_is_recovered_at_the_other(client: Client, tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from temporalio.client import Client
-from temporalio.worker import UnsandboxedWorkflowRunner
 
 from activities.bubble.place import Lease, Place
 from tests.support.bed import Bed, Crew, bed, eventually
@@ -44,7 +43,7 @@ async def cut_off(b: Bed, verb: str, **fields: bool) -> Orphan:
 @pytest.mark.parametrize("verb", STAGES, ids=STAGES.values())
 @pytest.mark.parametrize("planned", [False, True], ids=["unplanned", "planned"])
 async def test_a_failover_that_is_terminated_is_adopted_and_recovers(
-    client: Client, tmp_path: Path, swift: None, verb: str, planned: bool
+    client: Client, tmp_path: Path, verb: str, planned: bool
 ) -> None:
     world = healthy() if planned else dead_primary()
     world.rows[("db", "primary")].append("4")
@@ -132,7 +131,7 @@ async def test_adopt_asks_for_the_same_operation_anew_and_says_when_it_cannot(cl
 
 
 async def test_a_switchover_that_has_stopped_the_source_is_adopted_by_a_planned_failover(
-    client: Client, tmp_path: Path, swift: None
+    client: Client, tmp_path: Path
 ) -> None:
     world = healthy(promote=Fault("hang", 1))
     async with bed(client, tmp_path, world) as b:
@@ -218,7 +217,7 @@ async def restarted(workers: Crew) -> AsyncIterator[Crew]:
     """The crew, for a test that stops its control worker."""
     yield workers
     if "control" not in workers.standing:
-        await workers.start("control", workflow_runner=UnsandboxedWorkflowRunner())
+        await workers.start("control")
 
 
 async def test_the_watch_survives_the_restart_of_its_worker(client: Client, tmp_path: Path, restarted: Crew) -> None:
@@ -228,12 +227,12 @@ async def test_the_watch_survives_the_restart_of_its_worker(client: Client, tmp_
         await b.until(run, RunState.AWAITING_APPROVAL)
         await restarted.stop("control")
         await run.terminate(reason="while nobody watches")
-        await restarted.start("control", workflow_runner=UnsandboxedWorkflowRunner())
+        await restarted.start("control")
         orphan = await b.orphan()
     assert orphan.ending.reason == "while nobody watches"
 
 
-async def test_a_holder_that_lives_is_no_orphan(client: Client, tmp_path: Path, swift: None) -> None:
+async def test_a_holder_that_lives_is_no_orphan(client: Client, tmp_path: Path) -> None:
     """The watch has looked at it several times while it waited."""
     world = dead_primary()
     async with bed(client, tmp_path, world) as b:

@@ -13,7 +13,7 @@ from workflows.model.progress import RunState
 from workflows.model.requests import Approval
 from workflows.model.verbs import Verb
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("swift")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 def diverged(**faults: Fault) -> World:

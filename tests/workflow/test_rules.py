@@ -2,15 +2,12 @@
 one-way pivot, and an end that is good or loud. What happened is read from the world's own ledger of effects."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from temporalio.client import Client, WorkflowUpdateFailedError
-from temporalio.worker import UnsandboxedWorkflowRunner
 
-from tests.support.bed import Crew, bed, eventually
+from tests.support.bed import bed, eventually
 from tests.support.flow import cancelled, dead_primary, healthy, kept, parked_with
 from tests.support.sim import Fault, World
 from workflows.model.progress import ProgressView, RunState
@@ -154,16 +151,6 @@ async def test_with_two_unproven_fences_the_code_tells_which_risk_is_meant(clien
 # --- Settle, then undo ---
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def unboxed(workers: Crew) -> AsyncIterator[None]:
-    """Without the sandbox, whose set-up is most of the time of many short runs."""
-    await workers.stop("control")
-    await workers.start("control", workflow_runner=UnsandboxedWorkflowRunner())
-    yield
-    await workers.stop("control")
-    await workers.start("control")
-
-
 async def test_a_run_that_cannot_settle_is_loud_and_a_person_can_end_it(client: Client, tmp_path: Path) -> None:
     world = healthy(fence=Fault("unknown", -1))
     async with bed(client, tmp_path, world) as b:
@@ -196,9 +183,8 @@ async def test_an_unknown_fence_is_read_back_before_it_is_undone(client: Client,
 
 
 async def test_sixty_cancels_with_a_call_in_flight_leak_nothing_and_none_is_swallowed(
-    client: Client, tmp_path: Path, unboxed: None
+    client: Client, tmp_path: Path
 ) -> None:
-    assert unboxed is None
     limit = asyncio.Semaphore(12)
 
     async def once() -> World:

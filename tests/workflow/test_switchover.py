@@ -15,7 +15,7 @@ from tests.support.sim import Fault, World
 from workflows.model.progress import RunState
 from workflows.model.verbs import Verb
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("swift")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_there_and_back_twice_loses_nothing_and_stays_protected(client: Client, tmp_path: Path) -> None:
