@@ -24,7 +24,7 @@ from tests.conftest import temporal_binary
 from tests.support.bed import crew
 from tests.torture.checker import judge, refusals
 from tests.torture.driver import LIMIT, played
-from tests.torture.judging import Violation
+from tests.torture.judging import Violation, end_of
 from tests.torture.record import Record
 from tests.torture.scenario import Scenario
 from workers.converter import DATA_CONVERTER
@@ -48,6 +48,7 @@ class Outcome:
     record: Record | None
     violations: list[Violation]
     refusals: int = 0
+    ends: tuple[str, ...] = ()
 
 
 @dataclass
@@ -75,13 +76,7 @@ class Summary:
         """For people."""
         count = len(self.outcomes)
         kinds = Counter(outcome.scenario.kind for outcome in self.outcomes)
-        ends = Counter(
-            run.report.end_state.value
-            for outcome in self.outcomes
-            if outcome.record
-            for run in outcome.record.runs
-            if run.report
-        )
+        ends = Counter(end for outcome in self.outcomes for end in outcome.ends)
         print(f"\n{count} scenarios in {self.wall:.0f} s, {count / self.wall * 60:.0f} a minute")
         print("kinds     " + ", ".join(f"{kind} {number}" for kind, number in kinds.most_common()))
         print("ends      " + ", ".join(f"{end} {number}" for end, number in ends.most_common()))
@@ -133,6 +128,7 @@ async def run(scenarios: Sequence[Scenario], lanes: int = 0, show: bool = False,
                     while queues[forgetful]:
                         outcome = await play(client, queues[forgetful].pop(), folder)
                         _after(summary, outcome, len(scenarios), begun, show, quiet)
+                        outcome.record = None  # A thousand histories are more than a small machine holds.
                 forgetful = not forgetful
                 if not queues[forgetful]:
                     return
@@ -164,7 +160,7 @@ async def play(client: Client, scenario: Scenario, folder: Path, limit: float = 
         record = await played(client, scenario, folder, limit)
     except Exception as error:
         return Outcome(scenario, None, [Violation("harness", f"{type(error).__name__}: {error}")])
-    return Outcome(scenario, record, judge(record), refusals(record))
+    return Outcome(scenario, record, judge(record), refusals(record), tuple(end_of(run) for run in record.runs))
 
 
 @functools.cache
