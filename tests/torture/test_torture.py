@@ -7,8 +7,9 @@ import pytest
 from temporalio.client import Client
 
 from tests.torture.checker import judge, refusals
-from tests.torture.named import ROWS, Row, named
+from tests.torture.named import ROWS, named
 from tests.torture.record import EffectRecord, Operation, Record, WritersAt
+from tests.torture.rows import Row
 from tests.torture.run import play, run
 from tests.torture.seeds import KINDS, scenario
 
