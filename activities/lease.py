@@ -48,19 +48,28 @@ class Leases:
 
     @activity.defn(name="acquire_lease")
     async def acquire_lease(self, request: AcquireRequest) -> Lease:
-        """Ask the entity, starting it when it does not run yet.
+        """Ask the entity, starting it when it does not run yet. Most often it does, and a plain update is quicker.
 
         Raises:
             PermanentError: APPLICATION_BUSY, naming the holder.
         """
-        start = entity(request.application)
         with on_the_wire():
             try:
-                lease: Lease = await self._client.execute_update_with_start_workflow(
-                    "acquire_lease", request, start_workflow_operation=start, result_type=Lease
-                )
+                return await self._ask(request)
             except WorkflowUpdateFailedError as error:
                 raise await self._refusal(error, request) from None
+
+    async def _ask(self, request: AcquireRequest) -> Lease:
+        handle = self._client.get_workflow_handle(application_workflow_id(request.application))
+        try:
+            lease: Lease = await handle.execute_update("acquire_lease", request, result_type=Lease)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            start = entity(request.application)
+            lease = await self._client.execute_update_with_start_workflow(
+                "acquire_lease", request, start_workflow_operation=start, result_type=Lease
+            )
         return lease
 
     @activity.defn(name="release_lease")

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import re
@@ -49,6 +50,13 @@ class RunbookFiles:
     def __init__(self, folder: Path, registry: Registry) -> None:
         self._folder = folder
         self._registry = registry
+        self._known: dict[str, tuple[str, LoadedRunbook]] = {}
+
+    def read_ahead(self) -> None:
+        """Read every runbook now, so that no recovery waits for its first reading; what is wrong is told when asked."""
+        for name in list_runbooks(self._folder):
+            with contextlib.suppress(PermanentError):
+                self._load(name)
 
     @activity.defn(name="load_runbook")
     async def load_runbook(self, request: LoadRunbookRequest) -> LoadedRunbook:
@@ -61,7 +69,21 @@ class RunbookFiles:
             return await asyncio.to_thread(self._load, request.name)
 
     def _load(self, name: str) -> LoadedRunbook:
-        return read_runbook(find_runbook(self._folder, name), self._registry)
+        """Users wait while it is read: what was read before is looked at again only when a byte of it has changed."""
+        path = find_runbook(self._folder, name)
+        state = _state_of(path)
+        if name not in self._known or self._known[name][0] != state:
+            self._known[name] = state, read_runbook(path, self._registry)
+        return self._known[name][1]
+
+
+def _state_of(path: Path) -> str:
+    """Of the files that a runbook is read from, and of the day, on which its review may fall due."""
+    digest = hashlib.sha256(str(date.today()).encode())
+    for file in (path, path.with_suffix(".values.yaml")):
+        digest.update(file.read_bytes() if file.exists() else b"")
+        digest.update(b"\0")
+    return digest.hexdigest()
 
 
 def find_runbook(folder: Path, name: str) -> Path:

@@ -111,9 +111,10 @@ def verb_activities(bench: Bench) -> list[Callable[..., Any]]:
 
 def control_activities(client: Client, settings: Settings, registry: Registry) -> list[Callable[..., Any]]:
     """The bookkeeping of runs: runbooks, leases, reports."""
-    leases = Leases(client)
+    leases, runbooks = Leases(client), RunbookFiles(settings.runbooks, registry)
+    runbooks.read_ahead()
     return [
-        RunbookFiles(settings.runbooks, registry).load_runbook,
+        runbooks.load_runbook,
         leases.acquire_lease,
         leases.release_lease,
         leases.application_state,

@@ -6,6 +6,7 @@ started guards nothing.
 """
 
 import asyncio
+from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -36,6 +37,9 @@ MOST_APPROVALS = 100
 
 MOST_ENDED = 200
 """So many ended runs are remembered, each of which is never repeated."""
+
+BREATH = timedelta(seconds=2)
+"""Before the schedules follow the lease."""
 
 _BY_HAND = "finished by hand"
 
@@ -129,6 +133,10 @@ class Application:
         """Paused while a real run holds the application, an orphaned one too; on again when nobody does."""
         while True:
             await workflow.wait_condition(lambda: self._schedules_differ() or not self._state.schedules_settled)
+            # The first seconds of a run are those for which users wait; a drill that begins in them is refused anyway.
+            await workflow.sleep(BREATH, summary="then the schedules follow the lease")
+            if not self._schedules_differ() and self._state.schedules_settled:
+                continue
             holder = self._state.lease.holder if self._state.lease else ""
             # Noted before it is done: a pause that nobody remembers would never be taken back.
             self._become(schedules_held_for=holder, schedules_settled=False)

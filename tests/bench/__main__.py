@@ -35,6 +35,8 @@ from workflows.model.requests import FailoverRequest
 SCREEN = Console(highlight=False)
 _WARM_UP = 2.0
 _COOL_DOWN = 1.5
+_ASK_EVERY = 0.02
+"""Each question costs the worker a task."""
 _SIDE_BRANCHES = ("app.start_instances", "db.measure_loss", "approve")
 
 
@@ -112,7 +114,7 @@ def _by_seawall(info: LabInfo, _folder: Path) -> Recover:
         run = await control.start(client, request)
         while (view := await control.progress(client, run)).gate is None:
             assert not view.state.ended, view.headline
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(_ASK_EVERY)
         await control.approve(client, run, APPROVER, view.gate.code)
         report = await control.wait(client, run)
         assert report.end_state is RunState.RECOVERED, report.summary

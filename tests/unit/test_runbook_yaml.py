@@ -89,9 +89,9 @@ def test_hostile_input_is_refused_fast_and_small(tmp_path: Path, name: str) -> N
 
 
 def _timed(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     call()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 @pytest.mark.parametrize(

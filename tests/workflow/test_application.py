@@ -190,7 +190,8 @@ async def test_a_terminated_run_keeps_its_lease_until_a_person_frees_it(client: 
 async def eventually_settled(b: Bed) -> ApplicationState:
     async def settled() -> ApplicationState | None:
         state = await b.state()
-        return state if state.schedules_settled else None
+        holder = state.lease.holder if state.lease else ""
+        return state if state.schedules_settled and state.schedules_held_for == holder else None
 
     state: ApplicationState = await eventually(settled)
     return state

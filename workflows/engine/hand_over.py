@@ -5,7 +5,7 @@ moment that there is a plan, and is written anew when the point of no return is 
 """
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
@@ -19,6 +19,9 @@ from .ledger import Ledger
 
 LARGEST = 1_000_000
 """Bytes. A message of 2 MB fails the workflow's task again and again, which a page is not worth."""
+
+BREATH = timedelta(seconds=2)
+"""Writing it takes the workflow's time while users wait; a run that is over by then needs no page."""
 
 
 def hand_over(ledger: Ledger, now: datetime) -> HandOver:
@@ -56,11 +59,19 @@ class Pages:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._task: asyncio.Task[None] | None = None
+        self._wanted = False
 
     def write(self) -> None:
-        """Begin to write the page as things stand now, after the one that is still being written."""
-        facts = hand_over(self._ledger, workflow.now())
-        self._task = asyncio.create_task(self._write(facts, self._task))
+        """Write the page, in a moment, as things stand then."""
+        self._wanted = True
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._keep())
+
+    async def _keep(self) -> None:
+        while self._wanted:
+            await workflow.sleep(BREATH, summary="then the page for break-glass is written")
+            self._wanted = False
+            await self._write(hand_over(self._ledger, workflow.now()))
 
     async def end(self) -> None:
         """The run needs no page any more: what is not written yet never will be."""
@@ -70,9 +81,7 @@ class Pages:
         task.cancel()
         await workflow.wait_condition(task.done)
 
-    async def _write(self, facts: HandOver, earlier: "asyncio.Task[None] | None") -> None:
-        if earlier is not None:
-            await workflow.wait_condition(earlier.done)
+    async def _write(self, facts: HandOver) -> None:
         if len(facts.model_dump_json()) > LARGEST:
             self._note("the run is too large for one page")
             return
