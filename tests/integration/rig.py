@@ -288,9 +288,9 @@ class Rig:
         described = await self.client.get_workflow_handle(self.run).describe()
         return list(described.raw_description.pending_activities)
 
-    async def pending(self) -> dict[str, str]:
-        """The activities that are open now: their ids, and their types."""
-        return {found.activity_id: found.activity_type.name for found in await self._pending()}
+    async def taken_by_workers(self, activity: str) -> int:
+        """How many activities of this type are in workers' hands now."""
+        return sum(found.activity_type.name == activity and found.state == STARTED for found in await self._pending())
 
     async def taken(self, step: str) -> None:
         """Wait until the server has handed the step to a worker."""

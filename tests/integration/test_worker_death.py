@@ -31,16 +31,19 @@ def stands(rig: Rig, step: str) -> Callable[[], bool]:
 async def die_before_the_first_steps(rig: Rig) -> None:
     """kill -9 with the recovery point and the application's start taken, and neither begun.
 
-    The old site is dead and its cable is cut, so that every look at it lasts a second. In that second the looks at the
-    living site are over, and the worker is frozen: its look at the dead one is lost, and the two steps reach it.
+    The old site is dead and its cable is cut, so that every look at it lasts a second. In that second the control
+    worker is frozen; the run waits for its look when the recovery site's own is over and its worker is frozen too.
     """
     await rig.declare("isolate-orchestrator")
 
-    async def only_the_dead_site_is_looked_at() -> bool:
-        return list((await rig.pending()).values()) in (["observe"] * 3, ["observe"] * 2, ["observe"])
+    async def looking(workers: int) -> bool:
+        return await rig.taken_by_workers("observe") == workers
 
-    await eventually(only_the_dead_site_is_looked_at, "the living site was looked at")
+    await eventually(lambda: looking(2), "both living workers look")
+    os.kill(rig.worker("control"), signal.SIGSTOP)
+    await eventually(lambda: looking(1), "the recovery site's look is over")
     await rig.freeze()
+    os.kill(rig.worker("control"), signal.SIGCONT)
     for step in PREPARED:
         await rig.taken(step)
     rig.kill_worker("recovery")
