@@ -93,15 +93,15 @@ async def base_backup(provider: "PostgresProvider", site: CloneSite, source: Sou
     assert provider.context.bubble is not None
     name = provider.context.bubble.site
     spaces = _make_spaces(data.parent / "tablespaces", source, site.owner())
-    status = await programs.run(
+    error = await programs.run(
         *(provider, real_site(provider, name), real_address(provider, name), "copying the standby"),
         *("pg_basebackup", "-D", str(data), "-X", "stream", "-c", "fast", "--progress", "--no-sync"),
         *(word for pair in spaces for word in ("-T", pair)),
     )
-    if status != 0:
+    if error:
         raise TemporaryError(
             Code.UNREACHABLE,
-            f"pg_basebackup ended with status {status}.",
+            f"pg_basebackup failed: {error}.",
             "Check disk space, the REPLICATION right of the user and pg_hba.conf, then retry.",
         )
     _follow_nobody(data, site.owner())

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _SHARE = re.compile(r"(\d+)/(\d+) kB")
+_ERROR = re.compile(r"error: (.{1,300})")
+_TAIL = 16_384
 
 
-async def run(provider: "PostgresProvider", site: PostgresSite, address: Address, words: str, *argv: str) -> int:
-    """Run one of them against a server; its exit status. Cancelled, it is killed."""
+async def run(provider: "PostgresProvider", site: PostgresSite, address: Address, words: str, *argv: str) -> str | None:
+    """Run one of them against a server; None, or what it says of its failure. Cancelled, it is killed."""
     program, *args = argv
     line = [str(Path(site.bin_dir) / program), *args, "-h", address.host, "-p", str(address.port)]
     line += ["-U", provider.settings.user, "--no-password"]
@@ -41,24 +43,30 @@ async def run(provider: "PostgresProvider", site: PostgresSite, address: Address
         start_new_session=True,
     )
     try:
-        await provider.beating(words, _read(provider, words, process))
-        return await process.wait()
+        last = await provider.beating(words, _read(provider, words, process))
+        status = await process.wait()
     except BaseException:
         with contextlib.suppress(ProcessLookupError):
             # With the helper that pg_basebackup starts: left alone, it would go on streaming into the folder.
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
         raise
+    return None if status == 0 else last or f"it ended with status {status}"
 
 
-async def _read(provider: "PostgresProvider", words: str, process: asyncio.subprocess.Process) -> None:
+async def _read(provider: "PostgresProvider", words: str, process: asyncio.subprocess.Process) -> str:
+    """Tell its progress; the first error that it reported."""
     assert process.stderr is not None
-    began = time.monotonic()
-    while said := await process.stderr.read(4096):
-        shares = _SHARE.findall(said.decode(errors="replace"))
+    began, tail = time.monotonic(), ""
+    while read := await process.stderr.read(4096):
+        said = read.decode(errors="replace")
+        tail = (tail + said)[-_TAIL:]
+        shares = _SHARE.findall(said)
         if shares:
             done, total = int(shares[-1][0]) * 1024, int(shares[-1][1]) * 1024
             provider.context.heartbeat(progress(words, done, total, time.monotonic() - began))
+    error = _ERROR.search(tail)
+    return error[1] if error else ""
 
 
 async def in_thread(work: Callable[..., T], *args: Any) -> T:

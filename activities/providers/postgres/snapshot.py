@@ -160,14 +160,14 @@ def _room(store: Store, size: int) -> None:
 
 async def _backup(provider: "PostgresProvider", request: StepRequest, site: PostgresSite, base: Path) -> None:
     address = provider.address(request.target.source)
-    status = await programs.run(
+    error = await programs.run(
         *(provider, site, address, "base backup", "pg_basebackup"),
         *("-D", str(base), "-X", "stream", "-c", "fast", "--progress"),
     )
-    if status != 0:
+    if error:
         raise TemporaryError(
             Code.UNREACHABLE,
-            f"pg_basebackup ended with status {status}; what it wrote is thrown away.",
+            f"pg_basebackup failed, and what it wrote is thrown away: {error}.",
             "Check disk space, the REPLICATION right of the user and pg_hba.conf, then retry.",
         )
     status, _ = await provider.beating(

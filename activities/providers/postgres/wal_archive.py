@@ -37,7 +37,7 @@ select clock_timestamp() as at, pg_is_in_recovery() as standby,
        (select system_identifier::text from pg_control_system()) as system,
        (select setting::bigint from pg_settings where name = 'wal_segment_size') as segment_size
 """
-_SLOT = "select wal_status from pg_replication_slots where slot_name = %s"
+_SLOT = "select wal_status, active from pg_replication_slots where slot_name = %s"
 _HELD = "select count(*) > 0 as held from pg_ls_waldir() where name like %s"
 
 
@@ -255,30 +255,48 @@ def _next(store: Store) -> Chapter:
 async def _receive(
     provider: "PostgresProvider", request: StepRequest, store: Store, chapter: Chapter, goal: Note
 ) -> Chapter:
-    if await _stream(provider, request, chapter, goal):
+    error = await _stream(provider, request, chapter, goal)
+    if not error:
         return chapter
     if await _held(provider, request, chapter, goal):
-        raise _failed(request)
+        raise _failed(request, error)
+    await _slot_anew(provider, request)
     fresh = _next(store)
-    if await _stream(provider, request, fresh, goal):
+    error = await _stream(provider, request, fresh, goal)
+    if not error:
         return fresh
     if not any(fresh.folder.iterdir()):
         fresh.remove()
-    raise _failed(request)
+    raise _failed(request, error)
 
 
-async def _stream(provider: "PostgresProvider", request: StepRequest, chapter: Chapter, goal: Note) -> bool:
+async def _slot_anew(provider: "PostgresProvider", request: StepRequest) -> None:
+    """Asking for log that is gone can set the slot back to there, and nobody could stream from it any more."""
+    name = slot_name(request)
+    with sql.looking("its slot was made anew"):
+        async with sql.session(provider.address(request.target.source)) as connection:
+            # The server takes a moment to notice that the stream which just failed is over.
+            deadline = time.monotonic() + 5
+            while (found := await sql.rows(connection, _SLOT, (name,))) and found[0]["active"]:
+                if time.monotonic() > deadline:
+                    return
+                await asyncio.sleep(0.05)
+            if found:
+                await sql.rows(connection, "select pg_drop_replication_slot(%s)", (name,))
+            await _slot(connection, name)
+
+
+async def _stream(provider: "PostgresProvider", request: StepRequest, chapter: Chapter, goal: Note) -> str | None:
     site = provider.local(request.target.site)
     chapter.folder.mkdir(exist_ok=True)
     catalogue.own(chapter.folder, site)
     # It stops *behind* its end position: given the end itself, it would wait until somebody writes.
     end = lsn.text(lsn.parse(goal.lsn) - 1)
-    status = await programs.run(
+    return await programs.run(
         *(provider, site, provider.address(request.target.source), f"bringing the log up to {goal.lsn}"),
         *("pg_receivewal", "-D", str(chapter.folder), "--slot", slot_name(request), "--endpos", end),
         *("--no-loop", "--synchronous"),
     )
-    return status == 0
 
 
 async def _held(provider: "PostgresProvider", request: StepRequest, chapter: Chapter, goal: Note) -> bool:
@@ -292,9 +310,9 @@ async def _held(provider: "PostgresProvider", request: StepRequest, chapter: Cha
             return bool((await sql.row(connection, _HELD, (newest,)))["held"])
 
 
-def _failed(request: StepRequest) -> TemporaryError:
+def _failed(request: StepRequest, error: str) -> TemporaryError:
     return TemporaryError(
         Code.UNREACHABLE,
-        f"The log of the server at {request.target.source} could not be brought over.",
+        f"The log of the server at {request.target.source} could not be brought over: {error}.",
         "Check disk space, the REPLICATION right of the user, max_wal_senders and pg_hba.conf, then retry.",
     )
