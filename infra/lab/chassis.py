@@ -15,7 +15,7 @@ import threading
 import time
 from pathlib import Path
 
-from infra.lab import proctree, service
+from infra.lab import memory, proctree, service
 from infra.lab.power import Entry, PowerBook
 from infra.lab.service import Service
 
@@ -175,7 +175,7 @@ class Chassis:
                 self._apply(site, "off")
             proctree.kill_below(os.getpid())
             for machine in self.boot.sites.values():
-                proctree.free_shared_memory(Path(machine.data_dir))
+                memory.free_of(Path(machine.data_dir))
 
 
 def main(folder: Path) -> None:

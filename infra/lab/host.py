@@ -18,7 +18,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from infra.lab.proctree import SITE_MARK, become_subreaper, free_shared_memory
+from infra.lab import memory
+from infra.lab.proctree import SITE_MARK, become_subreaper
 from infra.lab.service import Service, Site, load, start
 
 FIRST_DELAY, LONGEST_DELAY, STEADY = 0.2, 5.0, 10.0
@@ -37,7 +38,7 @@ class Host:
     def boot(self, rescue: bool) -> None:
         """Start what is to run (in rescue only what mends), on a machine on which nothing of this site runs."""
         # Its process id may belong to a stranger by now, and PostgreSQL would then refuse to start.
-        free_shared_memory(Path(self._site.data_dir))
+        memory.free_of(Path(self._site.data_dir))
         (Path(self._site.data_dir) / "postmaster.pid").unlink(missing_ok=True)
         for service in self._site.services:
             if service.restart or (service.boot and not rescue):

@@ -17,7 +17,7 @@ import psycopg
 from workers.settings import READY_FILE
 from workflows.model.runbook import Tier
 
-from . import layout, postgres, proctree
+from . import layout, memory, postgres, proctree
 from .client import NotRunning, ask
 from .info import SITES, HostStatus, LabInfo, LabStatus, Outcome, lab_file, load_info
 from .plan import boot_plan, has_workers
@@ -278,8 +278,7 @@ def _end(folder: Path) -> None:
     while info and proctree.survivors(folder) and time.monotonic() < deadline:
         time.sleep(0.02)
     proctree.kill_survivors(folder)
-    for data_dir in folder.glob("*/pgdata"):
-        proctree.free_shared_memory(data_dir)
+    memory.free_abandoned()
 
 
 @contextmanager

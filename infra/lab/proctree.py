@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 
 PR_SET_CHILD_SUBREAPER = 36
-IPC_RMID = 0
 MARK = "SEAWALL_LAB_FOLDER"
 """The environment variable by which every process of a lab can be recognised."""
 SITE_MARK = "SEAWALL_LAB_SITE_FOLDER"
@@ -152,10 +151,3 @@ def kill_survivors(folder: Path, variable: str = MARK, *, within: float = 5.0) -
             raise TimeoutError(f"Processes of the lab do not die: {alive}.")
         time.sleep(0.01)
     return len(seen)
-
-
-def free_shared_memory(data_dir: Path) -> None:
-    """Give back the shared memory of a killed PostgreSQL: nobody else would until its next start."""
-    with contextlib.suppress(OSError, IndexError, ValueError):
-        lines = (data_dir / "postmaster.pid").read_text().splitlines()
-        ctypes.CDLL(None).shmctl(int(lines[6].split()[1]), IPC_RMID, None)

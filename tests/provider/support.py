@@ -18,6 +18,7 @@ from activities.providers.base import Context
 from activities.providers.postgres import PROVIDER as POSTGRES
 from activities.providers.postgres.provider import PostgresProvider
 from activities.providers.postgres.server import command_as
+from infra.lab import memory
 from infra.lab.layout import Ports
 from workflows.model.messages import Ref, StepRequest, Target
 from workflows.model.runbook import Component
@@ -232,6 +233,7 @@ class Pair:
         for site in (OLD, NEW):
             self.signal(site, signal.SIGCONT)
             self.kill(site)
+        memory.free_abandoned()
 
 
 async def looked_at(pair: Pair, site: str) -> StepRequest:
