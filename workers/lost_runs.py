@@ -1,5 +1,8 @@
 """Runs that ended without giving their lease back: whether one is lost, and what a person tells of it."""
 
+import asyncio
+import time
+
 from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
@@ -9,6 +12,9 @@ from workers import control
 from workflows.model.entity import ApplicationState, FinishedByHand, application_workflow_id
 from workflows.model.failure import Code, PermanentError
 from workflows.model.requests import FreeRequest
+
+_NOTICED_SECONDS = 60.0
+"""Within which the entity notices that its holder has ended."""
 
 
 async def free_lease(client: Client, application: str, request: FreeRequest) -> ApplicationState:
@@ -26,10 +32,20 @@ async def free_lease(client: Client, application: str, request: FreeRequest) -> 
             f"{state.lease.holder} is running and holds the lease.",
             f"End it first: `seawall abort {state.lease.holder}`.",
         )
+    await _noticed(client, application)
     freed: ApplicationState = await control.update_as(
         client, application_workflow_id(application), "free_lease", request, ApplicationState
     )
     return freed
+
+
+async def _noticed(client: Client, application: str) -> None:
+    """Wait until the entity knows, too, that its holder has ended. If it never does, its refusal says so."""
+    deadline = time.monotonic() + _NOTICED_SECONDS
+    while (state := await control.application_state(client, application)) and state.lease and not state.orphan:
+        if time.monotonic() > deadline:
+            return
+        await asyncio.sleep(0.5)
 
 
 async def runs_now(client: Client, run: str, execution: str = "") -> bool:

@@ -338,6 +338,12 @@ class Application:
             raise _refusal(Code.LEASE_LOST, f"Nobody holds the lease of {self._state.application}.")
         if lease.epoch != request.epoch:
             raise _refusal(Code.LEASE_LOST, f"The lease is of epoch {lease.epoch}, not {request.epoch}; look again.")
+        if self._state.orphan is None:
+            raise _refusal(
+                Code.APPLICATION_BUSY,
+                f"{lease.holder} is running, as far as is known, and only a lost run's lease is freed. End it first; "
+                "within a minute it is noticed, and the application is shown as ORPHANED. Then try again.",
+            )
 
     @workflow.update(
         name="finish_by_hand",

@@ -40,8 +40,9 @@ _WARM_UP = 2.0
 _TTL = 1.0
 """Of the public name in the lab."""
 _COOL_DOWN = 1.5
+_FIRST_ASKED = 0.25
 _ASK_EVERY = 0.02
-"""Each question costs the worker a task."""
+"""Each question costs the run's worker a task, so nobody asks while there cannot be a gate yet."""
 _SIDE_BRANCHES = ("app.start_instances", "db.measure_loss", "approve")
 
 
@@ -118,6 +119,7 @@ def _by_seawall(info: LabInfo, _folder: Path) -> Recover:
         client = await connect(settings_of(info))
         request = FailoverRequest(runbook="shop", reason="bench", requested_by="bench")
         run = await control.start(client, request)
+        await asyncio.sleep(_FIRST_ASKED)
         while (view := await control.progress(client, run)).gate is None:
             assert not view.state.ended, view.headline
             await asyncio.sleep(_ASK_EVERY)

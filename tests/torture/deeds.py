@@ -134,12 +134,18 @@ class Deeds:
                     request_id=str(uuid.uuid4()),
                 )
             )
+            again_run = answer.run_id
         except RPCError as error:
-            self._play.note("reset", "fail", run=started.run, said=error.message)
-            return
+            # The server is under load, and may have done what it does not tell of.
+            await asyncio.sleep(1.0)
+            newest = (await client.get_workflow_handle(started.handle.id).describe()).run_id
+            if newest == started.run:
+                self._play.note("reset", "fail", run=started.run, said=error.message)
+                return
+            again_run = newest
         started.terminated = True
         self._play.note("reset", "ok", run=started.run, said=f"to event {point} of {len(events)}")
-        again = self._play.register(started.handle, answer.run_id, started.kind, reset_from=started.run)
+        again = self._play.register(started.handle, again_run, started.kind, reset_from=started.run)
         again.old_codes = [*started.codes]
         self._play.spawn(self._play.people.attend(again))
 
@@ -220,6 +226,7 @@ class Deeds:
         state: ApplicationState = await entity.query("state", result_type=ApplicationState)
         if state.lease is None:
             return
+        await play.bed.orphan()
         site = play.world.crowned["db"]
         for epoch, why in ((state.lease.epoch + 7, "another epoch"), (state.lease.epoch, "")):
             request = FreeRequest(by="anna", epoch=epoch, active_site=site, reason="looked at both sites")

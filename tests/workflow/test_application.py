@@ -72,6 +72,16 @@ async def release(handle: Entity, holder: str, epoch: int, site: str = "recovery
     return state
 
 
+async def orphaned(handle: Entity) -> None:
+    """Wait until it is noticed that the holder, of which the server knows nothing, does not run."""
+
+    async def look() -> bool:
+        state: ApplicationState = await handle.query("state", result_type=ApplicationState)
+        return state.orphan is not None
+
+    await eventually(look)
+
+
 async def refused(update: Any) -> str:
     with pytest.raises(WorkflowUpdateFailedError) as error:
         await update
@@ -108,7 +118,8 @@ async def test_no_run_that_ever_held_the_lease_is_repeated(client: Client) -> No
     for number in range(1, 4):
         await acquire(shop, f"run-{number}")
         await release(shop, f"run-{number}", number)
-    await acquire(shop, "run-4")
+    await acquire(shop, "run-4", str(uuid.uuid4()))
+    await orphaned(shop)
     await shop.execute_update("free_lease", FreeRequest(by="anna", epoch=4, active_site="primary", reason="dead"))
     for number in range(1, 5):
         assert "never repeated" in await refused(acquire(shop, f"run-{number}", "another execution"))
@@ -118,13 +129,26 @@ async def test_no_run_that_ever_held_the_lease_is_repeated(client: Client) -> No
 
 async def test_a_lease_is_freed_only_under_the_epoch_that_was_looked_at(client: Client) -> None:
     shop = await entity(client)
-    await acquire(shop)
+    await acquire(shop, "run-a", str(uuid.uuid4()))
     request = FreeRequest(by="anna", epoch=4, active_site="primary", reason="the run was terminated")
     assert "of epoch 1, not 4" in await refused(shop.execute_update("free_lease", request))
+    await orphaned(shop)
     await shop.execute_update("free_lease", request.model_copy(update={"epoch": 1}))
     assert "held by nobody" in await refused(release(shop, "run-a", 1)), "the dead run comes too late"
     assert (await acquire(shop, "run-b")).epoch == 2
     await shop.terminate()
+
+
+async def test_the_lease_of_a_run_that_lives_is_freed_by_nobody(client: Client, tmp_path: Path) -> None:
+    async with bed(client, tmp_path, dead_primary()) as b:
+        run = await b.start()
+        await b.until(run, RunState.AWAITING_APPROVAL)
+        shop = client.get_workflow_handle(f"application/{b.runbook.application}")
+        free = FreeRequest(by="anna", epoch=1, active_site="primary", reason="it takes too long")
+        assert "is running, as far as is known" in await refused(shop.execute_update("free_lease", free))
+        await b.approve(run)
+        report = await run.result()
+    assert (report.end_state, report.epoch) == (RunState.RECOVERED, 1)
 
 
 async def test_a_code_that_another_execution_used_is_refused(client: Client) -> None:
@@ -178,6 +202,7 @@ async def test_a_terminated_run_keeps_its_lease_until_a_person_frees_it(client: 
         assert "without giving the lease back" in blocked.summary or "did not give the lease back" in blocked.summary
         assert "seawall adopt" in blocked.summary
         shop = client.get_workflow_handle(f"application/{b.runbook.application}")
+        await orphaned(shop)
         await shop.execute_update(
             "free_lease", FreeRequest(by="anna", epoch=1, active_site="primary", reason="looked at both sites")
         )
