@@ -39,8 +39,12 @@ class HeldSchedules:
             TemporaryError: UNREACHABLE, or PRECONDITION_CHANGED when somebody else changes it at the same time.
         """
         with on_the_wire():
-            for what in HELD_BACK:
-                await self._keep(schedule_id(what, request.application), request.holder)
+            await self.keep(request)
+
+    async def keep(self, request: HoldSchedulesRequest) -> None:
+        """The same, for who is no activity."""
+        for what in HELD_BACK:
+            await self._keep(schedule_id(what, request.application), request.holder)
 
     async def _keep(self, name: str, holder: str) -> None:
         for pause in _READ_BACK:

@@ -33,6 +33,7 @@ from workflows.model.schedules import PREFIX
 from .schedule_diff import Action, Change, Entry, Live, differences, drift
 from .schedule_plan import wanted_schedules
 from .schedule_wire import moment, to_live, to_schedule
+from .schedules_held import hold_the_new
 
 T = TypeVar("T")
 
@@ -109,6 +110,8 @@ async def apply(client: Client, entries: Iterable[Entry]) -> AsyncIterator[Entry
             await _remove(client, entry.id)
         elif entry.action is Action.CREATE:
             await _create(client, entry)
+            assert entry.wanted is not None
+            await hold_the_new(client, entry.wanted.application)
         else:
             await _update(client, entry)
         yield entry

@@ -121,6 +121,24 @@ async def test_what_apply_changes_in_a_paused_schedule_leaves_it_paused(client: 
     assert left == {Action.UNCHANGED}
 
 
+async def test_what_apply_makes_during_a_run_waits_for_its_end(client: Client, tmp_path: Path) -> None:
+    async with scheduled(client, tmp_path) as b:
+        run = await b.start()
+        await b.until(run, RunState.AWAITING_APPROVAL)
+        await settled(b, run.id)
+        await client.get_schedule_handle(f"seawall/drill/{b.runbook.application}").delete()
+        made = [entry.id async for entry in apply(client, await entries(b))]
+        held = await settled(b, run.id)
+        await b.approve(run)
+        await run.result()
+        on = await settled(b, "")
+        left = {entry.action for entry in await entries(b)}
+    assert made == [f"seawall/drill/{b.runbook.application}"]
+    assert (held["drill"].paused, held["drill"].held_by) == (True, run.id)
+    assert not any(status.paused for status in on.values())
+    assert left == {Action.UNCHANGED}
+
+
 @pytest.mark.slow
 async def test_over_a_year_of_slots_no_drill_starts_during_a_real_run(client: Client, tmp_path: Path) -> None:
     """A month of the year is a second here. Slots start real drills, and the runs last for some months."""
