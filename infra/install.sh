@@ -20,5 +20,7 @@ if ! "$python" -m venv --clear "$venv" 2>/dev/null; then
     exit 1
 fi
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check uv
-VIRTUAL_ENV=$venv "$venv/bin/uv" sync --locked --all-extras --inexact --quiet --active
+VIRTUAL_ENV=$venv "$venv/bin/uv" sync --locked --all-extras --inexact --quiet --active --compile-bytecode
+# A worker that was killed is back sooner when nothing has to be compiled, even where Python may not keep what it compiles.
+"$venv/bin/python" -m compileall -q activities infra workers workflows
 echo "Installed in $venv."

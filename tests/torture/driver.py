@@ -9,6 +9,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from temporalio.api.history.v1 import History
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import TemporalError
@@ -27,6 +28,7 @@ from tests.torture.worlds import SHAPES
 from workflows.model.progress import ProgressView
 from workflows.model.report import Report
 
+_TRIES = 3
 _PATIENCE = timedelta(seconds=30)
 
 LIMIT = 300.0
@@ -48,6 +50,7 @@ class Play:
         self.world: World = made.world
         self.scenario = scenario
         self.operations: list[Operation] = []
+        self.histories: dict[str, bytes] = {}
         self.started: list[Started] = []
         self.written: list[str] = ["1", "2", "3"]
         self.epochs: dict[str, int] = {}
@@ -72,7 +75,17 @@ class Play:
     async def ask(
         self, started: Started, name: str, request: Any, *, by: str = "", why: str = "", code: str = ""
     ) -> bool:
-        """Send an update; `why` says what is wrong with it, when it must be refused. Whether it was taken."""
+        """Send an update; `why` says what is wrong with it, when it must be refused. Whether it was taken.
+
+        Who gets no answer says it again, as people do: it may have been taken, and is then refused as given already.
+        """
+        for _ in range(_TRIES):
+            outcome = await self._ask_once(started, name, request, by=by, why=why, code=code)
+            if outcome != "info":
+                break
+        return outcome == "ok"
+
+    async def _ask_once(self, started: Started, name: str, request: Any, *, by: str, why: str, code: str) -> str:
         said, outcome = "", "ok"
         try:
             said = str(await started.handle.execute_update(name, request, rpc_timeout=_PATIENCE))
@@ -81,7 +94,7 @@ class Play:
         except TemporalError as error:
             said, outcome = str(error.__cause__ or error), "fail"
         self.note(name, outcome, said=said, by=by, run=started.run, code=code, must_fail=bool(why), why=why)
-        return outcome == "ok"
+        return outcome
 
     async def begin(self, leg: Leg, *, rival: bool = False, id: str = "") -> Started:
         """Start one run."""
@@ -214,13 +227,15 @@ class Play:
             wiped=tuple(world.wiped),
             bubbles=tuple(world.bubbles),
             leaks=leaks,
+            histories=self.histories,
             wall_seconds=wall,
         )
 
     async def _run(self, started: Started) -> RunRecord:
         history = await started.handle.fetch_history()
-        raw = b"".join(event.SerializeToString() for event in history.events)
+        raw = History(events=history.events).SerializeToString()
         started.leaked = SECRET.encode() in raw
+        self.histories[started.run] = raw
         found = await started.handle.describe()
         status = found.status or WorkflowExecutionStatus.RUNNING
         view = await self.view(started)

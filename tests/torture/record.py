@@ -6,6 +6,8 @@ Times are UTC. An operation of a client ends `ok`, `fail` (refused, with a sente
 from datetime import datetime
 from typing import Any
 
+from pydantic import Field
+
 from workflows.model.base import Message
 from workflows.model.entity import ApplicationState
 from workflows.model.progress import ProgressView
@@ -150,3 +152,5 @@ class Record(Message):
     leaks: tuple[str, ...] = ()
     """Where the secret of the world was found."""
     wall_seconds: float = 0.0
+    histories: dict[str, bytes] = Field(default={}, exclude=True, repr=False)
+    """Temporal's own, whole, by execution."""

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from temporalio.client import Client
+from temporalio.api.history.v1 import History
+from temporalio.client import Client, WorkflowHistory
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.testing import WorkflowEnvironment
 
@@ -103,6 +104,20 @@ class Summary:
         return json.dumps(found, indent=2) + "\n"
 
 
+def keep_histories(outcome: Outcome) -> None:
+    """Of a broken scenario, as files that a replayer and the Web UI can read; beside them all that is known of it."""
+    if outcome.record is None:
+        return
+    folder = Path(tempfile.gettempdir()) / f"seawall-torture-{outcome.scenario.name}"
+    folder.mkdir(exist_ok=True)
+    (folder / "record.json").write_text(outcome.record.model_dump_json(indent=2), encoding="utf-8")
+    for run in outcome.record.runs:
+        history = History.FromString(outcome.record.histories[run.run])
+        text = WorkflowHistory(run.workflow, list(history.events)).to_json()
+        (folder / f"{run.run}.json").write_text(text, encoding="utf-8")
+    print(f"    its histories: {folder}")
+
+
 def tell_broken(outcome: Outcome) -> None:
     """What was broken, and the one command that shows it again."""
     scenario = outcome.scenario
@@ -145,6 +160,7 @@ def _after(summary: Summary, outcome: Outcome, total: int, begun: float, show: b
         print(outcome.record.model_dump_json(indent=2, exclude_defaults=True))
     if outcome.violations and not quiet:
         tell_broken(outcome)
+        keep_histories(outcome)
     if not quiet:
         done, wall = len(summary.outcomes), time.monotonic() - begun
         line = f"{done} of {total}, {done / wall * 60:.0f} a minute, {len(summary.broken)} broken"

@@ -85,7 +85,7 @@ def look(patience: timedelta = LOOK_TIMEOUT, tries: int = 2) -> ActivityOptions:
 def bookkeeping() -> ActivityOptions:
     """Our own state. No heartbeat: these take milliseconds, and start_to_close is short enough to notice a death."""
     return ActivityOptions(
-        start_to_close_timeout=timedelta(seconds=10),
+        start_to_close_timeout=timedelta(seconds=5),
         schedule_to_close_timeout=BOOKKEEPING_TIMEOUT,
         retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5)),
     )

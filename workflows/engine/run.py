@@ -121,8 +121,7 @@ class RecoveryRun(Holding):
         deadline = asyncio.ensure_future(self._watch_deadline(max(rest, timedelta(0))))
         self._hand_over()
         await self.executor.run()
-        deadline.cancel()
-        await self._pages.end()
+        await self._end_beside(deadline)
         stop = self.executor.stop
         if stop is None:
             ledger.state = RunState.RECOVERED_DEGRADED if self.executor.degraded else RunState.RECOVERED
@@ -136,6 +135,13 @@ class RecoveryRun(Holding):
         undone = self.saga.undone_anything
         ledger.end_code, ledger.end_reason = stop.code, stop.reason
         ledger.state = RunState.COMPENSATED if undone or ledger.touched_the_world() else RunState.REFUSED
+
+    async def _end_beside(self, deadline: "asyncio.Future[None]") -> None:
+        """End what runs beside the steps, one after the other. An answer and the end of an activity may reach a run in
+        one task, and its replay in two: the order of commands must not depend on which of them was first."""
+        deadline.cancel()
+        await workflow.wait_condition(deadline.done)
+        await self._pages.end()
 
     async def _barred_from_undoing(self, stop: Stop) -> Stop | None:
         """Why nothing may be undone: somebody else may rely on what stands. None when the saga may begin."""
