@@ -1,7 +1,7 @@
 """Faults: what goes wrong on the way to a service and back, by rules that are set at run time.
 
-A rule draws from a generator of its own, with its own seed, so that the same calls meet the same faults whatever the other
-rules do.
+A rule draws from a generator of its own, with its own seed, so that the same calls meet the same faults whatever the
+other rules do.
 """
 
 import json

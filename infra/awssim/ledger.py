@@ -1,6 +1,6 @@
-"""The effect ledger: every call that would change something, and what became of it, in the order in which it was settled.
+"""The effect ledger: every call that would change something, and what became of it, in the order of the outcomes.
 
-Invariant: a line says *took effect* exactly when the simulated world was changed by that call, whether or not the caller
+Invariant: a line says *took effect* exactly when the simulated service carried that call out, whether or not the caller
 ever got the answer. Safety tests read the ledger, not the word of the program that is tested.
 """
 

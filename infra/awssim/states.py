@@ -1,8 +1,8 @@
 """States that take time, by moto's own state manager.
 
-Moto sets most states at once. Here the attribute that holds a state shows the passing state (`pending`, `creating`) until
-the time that the state manager has for that model is over; the delay is read when the state is, so that setting it to 0
-settles everything at once. The default is 0.
+Moto sets most states at once. Here the attribute that holds a state shows the passing state (`pending`, `creating`)
+until the time that the state manager has for that model is over; the delay is read when the state is, so that setting
+it to 0 settles everything at once. The default is 0.
 """
 
 import time
@@ -107,7 +107,7 @@ class Timed:
 
 
 class TimedCluster(Timed):
-    """The same over moto's property of a cluster, whose constructor goes past it and whose first look says `creating`."""
+    """The same over moto's own property of a cluster, past which its constructor goes."""
 
     def __init__(self, inner: property) -> None:
         super().__init__("rds.cluster", "status", DB_STATES)

@@ -38,8 +38,8 @@ def attach_volume(
 ) -> Any:
     """Same zone (`InvalidVolume.ZoneMismatch`), a free volume (`VolumeInUse`), a live instance (`IncorrectState`).
 
-    Moto attaches the volumes of an instance that it is making by the same method; those pass, since they are made in the
-    instance's zone and are free.
+    Moto attaches the volumes of an instance that it is making by the same method; those pass, since they are made in
+    the instance's zone and are free.
     """
     volume, instance = this.get_volume(volume_id), this.get_instance(instance_id)
     zone = instance.placement.zone

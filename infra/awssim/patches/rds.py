@@ -11,7 +11,7 @@ from infra.awssim.states import DB_INSTANCE
 
 @patch(RDSBackend, "promote_read_replica", "rds", "PromoteReadReplica")
 def promote_read_replica(original: Function, this: Any, db_kwargs: Any) -> Any:
-    """The promoted instance and its source forget each other; what is no replica is refused: `InvalidDBInstanceState`."""
+    """A promoted replica and its source forget each other; only a replica is promoted: `InvalidDBInstanceState`."""
     name = db_kwargs["DBInstanceIdentifier"]
     replica = this.databases.get(name)
     if replica is None:

@@ -42,20 +42,20 @@ def change_resource_record_sets(original: Function, this: Any, zoneid: str, chan
 def _apply(zone: Any, records: list[Any], change: dict[str, Any]) -> None:
     """One change, on a copy of the zone's records."""
     wanted = _record(zone, change["ResourceRecordSet"])
-    found = next((at for at, record in enumerate(records) if _identity(record) == _identity(wanted)), None)
+    found = next((record for record in records if _identity(record) == _identity(wanted)), None)
     match change["Action"]:
         case "CREATE" if found is not None:
             raise ResourceRecordAlreadyExists(name=wanted.name, _type=wanted.type)
         case "CREATE" | "UPSERT" if found is None:
             records.append(wanted)
-        case "UPSERT" if found is not None:
-            records[found] = wanted
+        case "UPSERT":
+            records[records.index(found)] = wanted
         case "DELETE" if found is None:
             raise _cannot_delete(wanted, "it was not found")
-        case "DELETE" if _contents(records[found]) != _contents(wanted):
+        case "DELETE" if _contents(found) != _contents(wanted):
             raise _cannot_delete(wanted, "the values provided do not match the current values")
         case "DELETE":
-            del records[found]
+            records.remove(found)
         case other:
             raise InvalidActionValue(other)
 
