@@ -5,7 +5,7 @@ simulated service does.
 """
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs
@@ -33,6 +33,17 @@ BY_SCOPE = {
     "monitoring": "cloudwatch",
     "states": "stepfunctions",
     "tagging": "resourcegroupstaggingapi",
+}
+# Global services, and the region that hosts their control plane. Real endpoints want them signed for that region; a
+# client with an endpoint address of its own signs them for the region of the client, which says nothing.
+GLOBAL = {
+    "cloudfront": "us-east-1",
+    "globalaccelerator": "us-west-2",
+    "iam": "us-east-1",
+    "organizations": "us-east-1",
+    "route53": "us-east-1",
+    "route53-recovery-control-config": "us-west-2",
+    "shield": "us-east-1",
 }
 
 
@@ -98,7 +109,8 @@ def understand(environ: Environ, body: bytes) -> Call | None:
     request = Request(environ | {"wsgi.input": io.BytesIO(body)})
     service = _service(scope.service, request)
     account = request.headers.get("x-moto-account-id") or get_account_id_from(scope.key)
-    call = Call(service, scope.region, account, request.method)
+    region = GLOBAL.get(service, scope.region)
+    call = Call(service, region, account, request.method)
     try:
         service_model = get_service_model(service)
         operation, url_params = _operation(service, request)
@@ -106,9 +118,8 @@ def understand(environ: Environ, body: bytes) -> Call | None:
         protocol = determine_request_protocol(service_model, request.content_type)
     except (UnknownServiceError, OperationNotFoundError, NotFound, NotImplementedError):
         return call
-    return Call(
-        service, scope.region, account, request.method, model, protocol, _params(model, protocol, request, url_params)
-    )
+    params = _params(model, protocol, request, url_params)
+    return replace(call, model=model, protocol=protocol, params=params)
 
 
 def _service(signed: str, request: Request) -> str:

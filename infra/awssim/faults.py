@@ -13,18 +13,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from infra.awssim.call import Call
+from infra.awssim.call import GLOBAL, Call
 
-# Global services, and the region whose scope signs for them and where their control plane is hosted.
-GLOBAL = {
-    "cloudfront": "us-east-1",
-    "globalaccelerator": "us-west-2",
-    "iam": "us-east-1",
-    "organizations": "us-east-1",
-    "route53": "us-east-1",
-    "route53-recovery-control-config": "us-west-2",
-    "shield": "us-east-1",
-}
 LAUNCHES = ("RunInstances", "StartInstances")
 
 

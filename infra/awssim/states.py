@@ -1,8 +1,8 @@
 """States that take time, by moto's own state manager.
 
 Moto sets most states at once. Here the attribute that holds a state shows the passing state (`pending`, `creating`)
-until the time that the state manager has for that model is over; the delay is read when the state is, so that setting
-it to 0 settles everything at once. The default is 0.
+until the time that the state manager has for that model is over. The delay is read when the state is, so that setting
+it to 0 settles everything at once; what has settled once stays so. The default is 0.
 """
 
 import time
@@ -30,6 +30,7 @@ INSTANCE_STATES: Passing = {
     ("stopped", "terminated"): "shutting-down",
 }
 INSTANCE_CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
+SETTLED = (None, 0.0)
 MODELS = (
     "ec2.image",
     "ec2.instance",
@@ -84,10 +85,13 @@ class Timed:
     def __get__(self, thing: Any, owner: type | None = None) -> Any:
         if thing is None:
             return self
-        word, since = vars(thing).get(self._mark, (None, 0.0))
+        settled = self._settled(thing)
+        word, since = vars(thing).get(self._mark, SETTLED)
         if word and time.monotonic() - since < delay(self._model):
             return word
-        return self._settled(thing)
+        # Kept, so that a longer delay that is set later does not send it back.
+        vars(thing)[self._mark] = SETTLED
+        return settled
 
     def __set__(self, thing: Any, value: str) -> None:
         before = self._settled(thing)
@@ -97,7 +101,8 @@ class Timed:
 
     def begin(self, thing: Any, before: str | None, value: str) -> None:
         """The way from one state to the other starts now."""
-        vars(thing)[self._mark] = (self._passing.get((before, value)), time.monotonic())
+        word = self._passing.get((before, value)) if delay(self._model) else None
+        vars(thing)[self._mark] = (word, time.monotonic())
 
     def _settled(self, thing: Any) -> Any:
         return vars(thing).get(self._name)
@@ -114,9 +119,21 @@ class TimedCluster(Timed):
         self._inner = inner
 
     def __get__(self, thing: Any, owner: type | None = None) -> Any:
-        if thing is not None and self._mark not in vars(thing):
-            self.begin(thing, None, "available")
+        if thing is not None:
+            self._begin_once(thing)
         return super().__get__(thing, owner)
+
+    def __set__(self, thing: Any, value: str) -> None:
+        if self._begin_once(thing):
+            self._keep(thing, value)
+        else:
+            super().__set__(thing, value)
+
+    def _begin_once(self, thing: Any) -> bool:
+        new = self._mark not in vars(thing)
+        if new:
+            self.begin(thing, None, "available")
+        return new
 
     def _settled(self, thing: Any) -> Any:
         return self._inner.__get__(thing)

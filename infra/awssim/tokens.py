@@ -15,9 +15,16 @@ from infra.awssim.digest import digest
 from infra.awssim.errors import Reply, mismatch, refusal
 
 # Tokens that botocore does not mark as such.
-UNMARKED = ("CallerReference", "ClientToken", "ClientRequestToken", "CreationToken", "IdempotencyToken")
-# Members of one of those names that are no idempotency token: they name the version of the secret that is made.
-NO_TOKEN = {("secretsmanager", "ClientRequestToken")}
+UNMARKED = (
+    "CallerReference",
+    "ClientRequestToken",
+    "ClientToken",
+    "IdempotencyToken",
+    "clientRequestToken",
+    "clientToken",
+)
+# Members of which the service makes something else, as moto does: the version of a secret; a name that can be taken.
+NO_TOKEN = {("secretsmanager", "ClientRequestToken"), ("efs", "CreationToken")}
 # Route 53 answers with an error even when the parameters are the same: the reference of a zone is spent by the zone.
 SPENT_ONCE = {("route53", "CreateHostedZone")}
 
