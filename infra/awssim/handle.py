@@ -24,23 +24,27 @@ class AwssimError(Exception):
     """The simulator did not start, or refused; the message says why."""
 
 
-def launch(port: int = 0, stock_images: bool = False, own_session: bool = False) -> tuple["subprocess.Popen[str]", str]:
+def launch(port: int = 0, stock_images: bool = False, detached: bool = False) -> tuple["subprocess.Popen[str]", str]:
     """Start the process and wait until it serves; the process and its address."""
-    argv = [sys.executable, "-m", "infra.awssim", "--port", str(port), *(["--stock-images"] if stock_images else [])]
+    argv = [sys.executable, "-m", "infra.awssim", "--port", str(port)]
+    argv += [] if detached else ["--leashed"]
+    argv += ["--stock-images"] if stock_images else []
     process = subprocess.Popen(
         argv,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL if own_session else None,
+        stderr=subprocess.DEVNULL if detached else None,
         text=True,
         cwd=ROOT,
-        start_new_session=own_session,
+        start_new_session=detached,
     )
     assert process.stdout is not None
     with process.stdout as lines:
         ready = lines.readline()
     if not ready:
         process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
         raise AwssimError(f"The simulator ended with {process.returncode} before it was ready; its words are above.")
     return process, str(json.loads(ready)["url"])
 
@@ -110,6 +114,8 @@ class Simulator:
             client.close()
         self.control.close()
         assert self._process is not None
+        assert self._process.stdin is not None
+        self._process.stdin.close()
         self._process.terminate()
         try:
             self._process.wait(PATIENCE)

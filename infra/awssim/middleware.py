@@ -97,8 +97,8 @@ class Shim:
             body, status, headers = run_wsgi_app(self.moto, environ, buffered=True)
             reply = Reply(int(status.split()[0]), tuple(headers), b"".join(body))
         except Exception as error:  # what moto did before it failed is unknown, and the line has to say so
-            reply = errors.broken(line.call, 500)
             line.note = f"{type(error).__name__}: {error}"
+            reply = errors.refusal(line.call, "InternalFailure", f"The simulator failed. {line.note}", 500)
         line.write(_outcome(reply), reply)
         return reply
 

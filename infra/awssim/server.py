@@ -35,8 +35,11 @@ def make(port: int) -> BaseWSGIServer:
     return make_server(HOST, port, app, threaded=True, request_handler=Handler)
 
 
-def serve(port: int, stock_images: bool) -> None:
-    """Serve until told to end; one JSON line with the address is written when it is ready."""
+def serve(port: int, stock_images: bool, leashed: bool) -> None:
+    """Serve until told to end; one JSON line with the address is written when it is ready.
+
+    On a leash it also ends with its standard input, that is, with the program that started it, however that ends.
+    """
     if not stock_images:
         # Moto's 1,301 stock images cost seconds and 150 MB at the first call; a test registers the one that it needs.
         os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
@@ -50,9 +53,16 @@ def serve(port: int, stock_images: bool) -> None:
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
+    if leashed:
+        threading.Thread(target=_end_with_input, args=[server], daemon=True).start()
     print(json.dumps({"url": f"http://{HOST}:{server.server_port}", "pid": os.getpid()}), flush=True)
     server.serve_forever()
     server.server_close()
     # Threads may still be hanging as a rule wants it; they have nothing to save.
     sys.stdout.flush()
     os._exit(0)
+
+
+def _end_with_input(server: BaseWSGIServer) -> None:
+    sys.stdin.read()
+    server.shutdown()

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.importorskip("moto", reason="the extra `awssim` is not installed")
-
 from infra.awssim.handle import Simulator
 from tests.awssim.world import World
 

@@ -40,6 +40,8 @@ def test_a_look_changes_nothing(service: str, operation: str, verb: str) -> None
         ("s3", "DeleteObject", "DELETE"),
         ("sqs", "ReceiveMessage", "POST"),
         ("lambda", "Invoke", "POST"),
+        ("elasticache", "TestFailover", "POST"),
+        ("lambda", "CheckpointDurableExecution", "POST"),
         ("ec2", "InventedTomorrow", "POST"),
     ],
 )
