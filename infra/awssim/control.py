@@ -16,10 +16,10 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from werkzeug.wrappers import Request, Response
 
 from infra.awssim import states
-from infra.awssim.call import Environ
 from infra.awssim.faults import Rule
 from infra.awssim.ledger import CallCount, Entry
 from infra.awssim.middleware import Shim
+from infra.awssim.understand import Environ
 
 PREFIX = "/_awssim/"
 RULES = TypeAdapter(list[Rule])

@@ -38,9 +38,12 @@ OTHERS = (
     ("autoscaling", "groups and their instances", SIMULATED, "Moto; an instance is InService before it runs."),
     ("elbv2", "balancers and target health", SIMULATED, "Moto; a target is healthy when its instance runs."),
     ("rds", "instances, snapshots, replicas, clusters", SIMULATED, "Moto; there is no database behind them."),
+    ("rds", "the zone of a replica", MISSING, "Moto gives it its source's, also in another region."),
     ("rds", "Aurora global databases", MISSING, "Moto has no switchover and no failover of them."),
     ("route53", "records, zones, health checks", SIMULATED, "Moto; nobody can resolve them, and checks never fail."),
+    ("route53", "TestDNSAnswer", MISSING, "Moto has none."),
     ("s3", "buckets, objects, versions, conditions", SIMULATED, "Moto; wrong checksums are accepted."),
+    ("s3", "a bucket asked for in the wrong region", MISSING, "Moto answers."),
     ("s3", "replication", MISSING, "Moto keeps the rule and copies nothing."),
     ("dynamodb", "tables, backups, conditional writes", SIMULATED, "Moto."),
     ("dynamodb", "replicas, restore to a time", MISSING, "Moto accepts both and does neither."),
@@ -63,7 +66,9 @@ OTHERS = (
 def table() -> str:
     """The table, as Markdown."""
     patched = ((one.service, ", ".join(one.operations), REAL, one.does) for one in sorted(PATCHES, key=_order))
-    timed = (("", ", ".join(f"`{model}`" for model in MODELS), REAL, "States that take time, when a delay is set."),)
+    timed = (
+        ("", ", ".join(f"`{model}`" for model in MODELS), SIMULATED, "States that take time, when a delay is set."),
+    )
     head = ("| service | what | how | more |", "| --- | --- | --- | --- |")
     rows = (f"| {service} | {what} | {how} | {more} |" for service, what, how, more in (*patched, *timed, *OTHERS))
     return "\n".join((*head, *rows))

@@ -15,12 +15,13 @@ from botocore.parsers import ResponseParserError, create_parser
 from werkzeug.test import run_wsgi_app
 
 from infra.awssim import errors, mutating
-from infra.awssim.call import Call, Environ, read_body, understand
+from infra.awssim.call import Call
 from infra.awssim.digest import answered, asked
 from infra.awssim.errors import Reply
 from infra.awssim.faults import Doom, Faults, Kind
 from infra.awssim.ledger import Entry, Ledger, Outcome
 from infra.awssim.tokens import Tokens, parameters_digest, token_member
+from infra.awssim.understand import Environ, read_body, understand
 
 App = Callable[[Environ, Any], Iterable[bytes]]
 UNREACHED = (Kind.REGION_GONE, Kind.HANG)
@@ -49,7 +50,7 @@ class Shim:
             hang_up(environ)
             raise ConnectionAbortedError("closed without an answer, as a rule wants it")
         start_response(reply.line, list(reply.headers))
-        return [reply.body]
+        return [] if call.method == "HEAD" else [reply.body]
 
     def _settle(self, call: Call, doom: Doom, environ: Environ) -> Reply | None:
         """Carry the call out, or not; the answer, None when there is to be none."""

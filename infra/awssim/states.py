@@ -89,8 +89,9 @@ class Timed:
         word, since = vars(thing).get(self._mark, SETTLED)
         if word and time.monotonic() - since < delay(self._model):
             return word
-        # Kept, so that a longer delay that is set later does not send it back.
-        vars(thing)[self._mark] = SETTLED
+        if word:
+            # Kept, so that a longer delay that is set later does not send it back.
+            vars(thing)[self._mark] = SETTLED
         return settled
 
     def __set__(self, thing: Any, value: str) -> None:

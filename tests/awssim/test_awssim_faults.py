@@ -52,6 +52,16 @@ def test_an_error_of_the_service(world: World, service: str, verb: str, status: 
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
 
 
+def test_an_error_to_a_head_request_has_no_body_to_tell_it_in(world: World) -> None:
+    s3 = world.once("s3", EAST)
+    s3.create_bucket(Bucket="headed")
+    assert s3.head_bucket(Bucket="headed")["BucketRegion"] == EAST
+    world.sim.control.set_faults([Rule(kind=Kind.THROTTLE, service="s3")])
+    with pytest.raises(ClientError) as caught:
+        s3.head_bucket(Bucket="headed")
+    assert caught.value.response["Error"] == {"Code": "503", "Message": "Service Unavailable"}
+
+
 def test_capacity_is_short_for_one_type_and_there_for_another(world: World) -> None:
     world.sim.control.set_faults([Rule(kind=Kind.CAPACITY, region=EAST, contains="m5.large")])
     image, ec2, mark = world.image(), world.once("ec2"), world.mark()

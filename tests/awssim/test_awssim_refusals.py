@@ -110,6 +110,30 @@ def test_a_batch_is_all_or_nothing(world: World, bad) -> None:
     assert world.records(zone) == {"a.example.test.": ["192.0.2.1"]}
 
 
+def test_what_is_listed_can_be_deleted_as_it_is_listed(world: World) -> None:
+    """The way in which a compare-and-set is built: what was read is the condition."""
+    zone, route53 = world.zone(), world.client("route53")
+    alias = {"HostedZoneId": "Z35SXDOTRQ7X7K", "DNSName": "lb.example.org", "EvaluateTargetHealth": True}
+    world.change(
+        zone,
+        record("CREATE", "a.example.test", "192.0.2.2", "192.0.2.1"),
+        record("CREATE", "b.example.test", "192.0.2.1", SetIdentifier="primary", Weight=0),
+        record("CREATE", "b.example.test", "192.0.2.2", SetIdentifier="recovery", Weight=100),
+        record("CREATE", "c.example.test", "192.0.2.1", SetIdentifier="primary", Failover="PRIMARY"),
+        {"Action": "CREATE", "ResourceRecordSet": {"Name": "d.example.test.", "Type": "A", "AliasTarget": alias}},
+    )
+
+    def listed() -> list[dict]:
+        found = route53.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+        return [one for one in found if one["Type"] == "A"]
+
+    assert len(listed()) == 5
+    for found in listed():
+        world.change(zone, {"Action": "DELETE", "ResourceRecordSet": found})
+    assert listed() == []
+    route53.delete_hosted_zone(Id=zone)
+
+
 def test_names_may_share_a_set_identifier(world: World) -> None:
     zone, weighted = world.zone(), {"SetIdentifier": "primary", "Weight": 1}
     for name in ("a", "b"):

@@ -3,6 +3,7 @@
 Invariant: `zone.rrsets` is only ever replaced by the outcome of a whole valid batch, under one lock.
 """
 
+import json
 import threading
 import time
 import uuid
@@ -73,12 +74,14 @@ def _identity(record: Any) -> tuple[Any, ...]:
     return record.name.lower(), record.type, record.set_identifier
 
 
-def _contents(record: Any) -> dict[str, Any]:
-    """All that AWS wants repeated in a DELETE."""
-    kept = {key: value for key, value in vars(record).items() if value not in (None, [], {})}
-    return {key: str(value) for key, value in kept.items() if key not in ("name", "records", "hosted_zone_id")} | {
-        "records": sorted(record.records)
-    }
+def _contents(record: Any) -> dict[str, str]:
+    """All that AWS wants repeated in a DELETE; the order of values means nothing, nor the dot at the end of a name."""
+    kept = {key: value for key, value in vars(record).items() if value not in (None, [], {}) and key != "name"}
+    if record.alias_target:
+        target = record.alias_target["DNSName"].rstrip(".").lower()
+        kept["alias_target"] = {**record.alias_target, "DNSName": target}
+    kept["records"] = sorted(record.records)
+    return {key: json.dumps(value, sort_keys=True, default=str) for key, value in kept.items()}
 
 
 def _cannot_delete(record: Any, why: str) -> Route53ClientError:
