@@ -11,7 +11,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m infra.awssim", description="Simulated AWS regions on loopback.")
     parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free one")
     parser.add_argument("--detach", action="store_true", help="return when it is ready, and leave it running")
-    parser.add_argument("--stock-images", action="store_true", help="moto's 1,301 stock images (slow, 150 MB)")
+    parser.add_argument("--stock-images", action="store_true", help="moto's 1,301 stock images (seconds more)")
     parser.add_argument("--leashed", action="store_true", help="end with standard input")
     asked = parser.parse_args()
     if not asked.detach:

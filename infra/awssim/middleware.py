@@ -82,7 +82,7 @@ class Shim:
         return None
 
     def _carry_out(self, call: Call, line: "Line", environ: Environ) -> Reply:
-        if line.token is None:
+        if not line.token:
             return self._ask_moto(line, environ)
         with self.tokens.slot(call, line.token) as slot:
             reply = slot.answer(call, line.parameters)

@@ -41,7 +41,7 @@ def serve(port: int, stock_images: bool, leashed: bool) -> None:
     On a leash it also ends with its standard input, that is, with the program that started it, however that ends.
     """
     if not stock_images:
-        # Moto's 1,301 stock images cost seconds and 150 MB at the first call; a test registers the one that it needs.
+        # Moto's 1,301 stock images cost seconds at the first call of EC2; a test registers the one that it needs.
         os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
     # An injected error need not be one that the service's model knows.
     warnings.filterwarnings("ignore", message=".*does not match an error shape")
