@@ -1,0 +1,147 @@
+"""Every patched operation answers, and refuses, in the words of botocore's service model."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from botocore import xform_name
+from botocore.exceptions import ClientError
+
+from infra.awssim.patches import PATCHES
+from tests.awssim.contract import faults_of_error, faults_of_reply
+from tests.awssim.world import EAST, WEST, World, record
+
+Params = Callable[[World], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One operation, asked once as it should be and once as it should not."""
+
+    service: str
+    good: Params
+    bad: Params
+    region: str = EAST
+
+
+def _attachment(world: World, instance_zone: str) -> dict[str, Any]:
+    return {"VolumeId": world.volume(), "InstanceId": world.instance(instance_zone), "Device": "/dev/sdf"}
+
+
+def _batch(world: World, action: str) -> dict[str, Any]:
+    changes = [record(action, "a.example.test", "192.0.2.1")]
+    return {"HostedZoneId": world.zone(), "ChangeBatch": {"Changes": changes}}
+
+
+def _new_group(world: World, desired: int) -> dict[str, Any]:
+    made = world.group()
+    sizes = {"MinSize": 0, "MaxSize": 1, "DesiredCapacity": desired, "AvailabilityZones": [f"{EAST}a"]}
+    return {"AutoScalingGroupName": world.name(), "LaunchConfigurationName": made, **sizes}
+
+
+def _new_replica(world: World, source: str) -> dict[str, Any]:
+    return {"DBInstanceIdentifier": world.name(), "SourceDBInstanceIdentifier": source}
+
+
+def _private(world: World, vpcs: int, spare: bool = False) -> dict[str, Any]:
+    """A private zone in so many VPCs; the parameters name the last, or one that is not in it."""
+    ids = [world.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"] for _ in range(vpcs + 1)]
+    route53 = world.client("route53")
+    named = [{"VPCRegion": EAST, "VPCId": one} for one in ids]
+    made = route53.create_hosted_zone(
+        Name="in.test", CallerReference=world.name(), VPC=named[0], HostedZoneConfig={"PrivateZone": True}
+    )
+    zone = made["HostedZone"]["Id"]
+    for one in named[1:vpcs]:
+        route53.associate_vpc_with_hosted_zone(HostedZoneId=zone, VPC=one)
+    return {"HostedZoneId": zone, "VPC": named[vpcs if spare else vpcs - 1]}
+
+
+def _unavailable(world: World) -> str:
+    world.sim.control.set_delays({"ec2.image": 1000})
+    return world.image()
+
+
+def _unfinished(world: World) -> str:
+    world.sim.control.set_delays({"ec2.snapshot": 1000})
+    return str(world.client("ec2").create_snapshot(VolumeId=world.volume())["SnapshotId"])
+
+
+def _one(image: str) -> dict[str, Any]:
+    return {"ImageId": image, "MinCount": 1, "MaxCount": 1}
+
+
+NOBODY = "Z0000000000000"
+CASES = {
+    "StartInstances": Case(
+        "ec2", lambda w: {"InstanceIds": [w.instance()]}, lambda w: {"InstanceIds": [w.terminated()]}
+    ),
+    "StopInstances": Case(
+        "ec2", lambda w: {"InstanceIds": [w.instance()]}, lambda w: {"InstanceIds": [w.terminated()]}
+    ),
+    "AttachVolume": Case("ec2", lambda w: _attachment(w, f"{EAST}a"), lambda w: _attachment(w, f"{EAST}b")),
+    "CreateVolume": Case(
+        "ec2",
+        lambda _: {"AvailabilityZone": f"{EAST}a", "Size": 1},
+        lambda w: {"AvailabilityZone": f"{EAST}a", "SnapshotId": _unfinished(w)},
+    ),
+    "RunInstances": Case("ec2", lambda w: _one(w.image()), lambda w: _one(_unavailable(w))),
+    "SetDesiredCapacity": Case(
+        "autoscaling",
+        lambda w: {"AutoScalingGroupName": w.group(), "DesiredCapacity": 2},
+        lambda w: {"AutoScalingGroupName": w.group(), "DesiredCapacity": 4},
+    ),
+    "CreateAutoScalingGroup": Case("autoscaling", lambda w: _new_group(w, 1), lambda w: _new_group(w, 2)),
+    "UpdateAutoScalingGroup": Case(
+        "autoscaling",
+        lambda w: {"AutoScalingGroupName": w.group(), "DesiredCapacity": 2},
+        lambda w: {"AutoScalingGroupName": w.group(), "DesiredCapacity": 4},
+    ),
+    "PromoteReadReplica": Case(
+        "rds",
+        lambda w: {"DBInstanceIdentifier": w.replica()[1]},
+        lambda w: {"DBInstanceIdentifier": w.database(WEST)},
+        region=WEST,
+    ),
+    "CreateDBInstanceReadReplica": Case(
+        "rds", lambda w: _new_replica(w, w.database()), lambda w: _new_replica(w, "nobody")
+    ),
+    "DeleteDBInstance": Case(
+        "rds",
+        lambda w: {"DBInstanceIdentifier": w.replica()[1], "SkipFinalSnapshot": True},
+        lambda _: {"DBInstanceIdentifier": "nobody", "SkipFinalSnapshot": True},
+        region=WEST,
+    ),
+    "ChangeResourceRecordSets": Case("route53", lambda w: _batch(w, "CREATE"), lambda w: _batch(w, "DELETE")),
+    "GetChange": Case(
+        "route53",
+        lambda w: {"Id": w.change(w.zone(), record("UPSERT", "a.example.test", "192.0.2.1"))["ChangeInfo"]["Id"]},
+        lambda _: {"Id": "C0000000000000"},
+    ),
+    "CreateHostedZone": Case(
+        "route53",
+        lambda _: {"Name": "a.test", "CallerReference": "contract"},
+        lambda _: {"Name": "a.test", "CallerReference": "contract"},
+    ),
+    "DeleteHostedZone": Case("route53", lambda w: {"Id": w.zone()}, lambda _: {"Id": NOBODY}),
+    "AssociateVPCWithHostedZone": Case(
+        "route53", lambda w: _private(w, 1, spare=True), lambda w: _private(w, 1) | {"HostedZoneId": NOBODY}
+    ),
+    "DisassociateVPCFromHostedZone": Case("route53", lambda w: _private(w, 2), lambda w: _private(w, 1)),
+}
+
+
+def test_every_patched_operation_has_its_contract() -> None:
+    assert {operation for found in PATCHES for operation in found.operations} == set(CASES)
+
+
+@pytest.mark.parametrize("operation", CASES)
+def test_an_operation_keeps_to_its_model(world: World, operation: str) -> None:
+    case = CASES[operation]
+    client = world.client(case.service, case.region)
+    ask = getattr(client, xform_name(operation))
+    assert faults_of_reply(client, operation, ask(**case.good(world))) == []
+    with pytest.raises(ClientError) as caught:
+        ask(**case.bad(world))
+    assert faults_of_error(client, operation, caught.value) == []

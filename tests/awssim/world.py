@@ -1,0 +1,128 @@
+"""Things to test with, each made by one call."""
+
+import itertools
+from typing import Any
+
+from infra.awssim.handle import Simulator
+from infra.awssim.ledger import Entry, Outcome
+
+EAST, WEST = "us-east-1", "us-west-2"
+
+
+class World:
+    """Makes things, and reads what the ledger says of them."""
+
+    def __init__(self, sim: Simulator) -> None:
+        self.sim = sim
+        self._numbers = itertools.count(1)
+        self._clients: dict[tuple[str, str], Any] = {}
+
+    def name(self) -> str:
+        """One that nobody has."""
+        return f"thing-{next(self._numbers)}"
+
+    def client(self, service: str, region: str = EAST) -> Any:
+        """A client with the SDK's own retries."""
+        if (service, region) not in self._clients:
+            self._clients[service, region] = self.sim.client(service, region)
+        return self._clients[service, region]
+
+    def once(self, service: str, region: str = EAST, **config: Any) -> Any:
+        """A client that never tries twice."""
+        return self.sim.client(service, region, retries={"total_max_attempts": 1}, **config)
+
+    def image(self, region: str = EAST) -> str:
+        """An image."""
+        return str(self.client("ec2", region).register_image(Name=self.name(), RootDeviceName="/dev/sda1")["ImageId"])
+
+    def instance(self, zone: str = f"{EAST}a") -> str:
+        """A running instance in a zone."""
+        region = zone[:-1]
+        ran = self.client("ec2", region).run_instances(
+            ImageId=self.image(region), MinCount=1, MaxCount=1, Placement={"AvailabilityZone": zone}
+        )
+        return str(ran["Instances"][0]["InstanceId"])
+
+    def terminated(self) -> str:
+        """An instance that is no more."""
+        instance = self.instance()
+        self.client("ec2").terminate_instances(InstanceIds=[instance])
+        return instance
+
+    def volume(self, zone: str = f"{EAST}a") -> str:
+        """A free volume in a zone."""
+        return str(self.client("ec2", zone[:-1]).create_volume(AvailabilityZone=zone, Size=1)["VolumeId"])
+
+    def group(self, **sizes: int) -> str:
+        """An Auto Scaling group, from 0 to 3 instances."""
+        name, scaling = self.name(), self.client("autoscaling")
+        scaling.create_launch_configuration(LaunchConfigurationName=name, ImageId=self.image(), InstanceType="t3.micro")
+        given = {"MinSize": 0, "MaxSize": 3, "DesiredCapacity": 1} | sizes
+        scaling.create_auto_scaling_group(
+            AutoScalingGroupName=name, LaunchConfigurationName=name, AvailabilityZones=[f"{EAST}a"], **given
+        )
+        return name
+
+    def zone(self) -> str:
+        """A hosted zone `example.test`."""
+        made = self.client("route53").create_hosted_zone(Name="example.test", CallerReference=self.name())
+        return str(made["HostedZone"]["Id"])
+
+    def change(self, zone: str, *changes: dict[str, Any]) -> Any:
+        """A batch of changes."""
+        return self.client("route53").change_resource_record_sets(
+            HostedZoneId=zone, ChangeBatch={"Changes": list(changes)}
+        )
+
+    def records(self, zone: str) -> dict[str, list[str]]:
+        """Values by name of the A records."""
+        found = self.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+        return {
+            one["Name"]: [value["Value"] for value in one["ResourceRecords"]] for one in found if one["Type"] == "A"
+        }
+
+    def database(self, region: str = EAST) -> str:
+        """A database instance."""
+        name = self.name()
+        self.client("rds", region).create_db_instance(
+            DBInstanceIdentifier=name, DBInstanceClass="db.t3.micro", Engine="postgres", AllocatedStorage=20,
+            MasterUsername="app", MasterUserPassword="not-a-secret",
+        )  # fmt: skip
+        return name
+
+    def replica(self) -> tuple[str, str]:
+        """A database in the east and its replica in the west."""
+        source, name = self.database(), self.name()
+        arn = self.look("rds", source)["DBInstanceArn"]
+        self.client("rds", WEST).create_db_instance_read_replica(
+            DBInstanceIdentifier=name, SourceDBInstanceIdentifier=arn
+        )
+        return source, name
+
+    def look(self, service: str, name: str, region: str = EAST) -> Any:
+        """An instance of EC2 or RDS, as it is described."""
+        client = self.client(service, region)
+        if service == "rds":
+            return client.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"][0]
+        return client.describe_instances(InstanceIds=[name])["Reservations"][0]["Instances"][0]
+
+    def lines(self, operation: str, after: int = 0) -> list[Entry]:
+        """What the ledger says of an operation."""
+        return [line for line in self.sim.control.ledger(after) if line.operation == operation]
+
+    def outcomes(self, operation: str, after: int = 0) -> list[Outcome]:
+        """What became of each call of an operation."""
+        return [line.outcome for line in self.lines(operation, after)]
+
+    def mark(self) -> int:
+        """The ledger's last line."""
+        return len(self.sim.control.ledger())
+
+
+def record(action: str, name: str, *values: str, **more: Any) -> dict[str, Any]:
+    """One change of an A record."""
+    values_of = [{"Value": value} for value in values]
+    return {
+        "Action": action,
+        "ResourceRecordSet": {"Name": name, "Type": "A", "TTL": 60, "ResourceRecords": values_of, **more},
+    }
