@@ -83,6 +83,13 @@ CASES = (
         "tests/replay/test_fingerprints.py::test_every_workflow_commands_what_it_commanded",
     ),
     Case(
+        "a rejection as the page is written",
+        "Found: behind a task without commands, the server's SDK hands a run in one task what its replay gets in two; the "
+        "run's commands came in another order, and it was stuck for good. Now what runs beside the steps ends in one order.",
+        (37, 40),
+        "tests/replay/test_replay.py::test_a_recorded_run_takes_the_same_way_today",
+    ),
+    Case(
         "10,001 junk signals",
         "The server takes no more signals for the run; the approval is an update, and lands.",
         (47,),
