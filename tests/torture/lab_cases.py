@@ -84,8 +84,8 @@ CASES = (
     ),
     Case(
         "a rejection as the page is written",
-        "Found: behind a task without commands, the server's SDK hands a run in one task what its replay gets in two; the "
-        "run's commands came in another order, and it was stuck for good. Now what runs beside the steps ends in one order.",
+        "Found: behind a task without commands, Temporal's SDK hands a run in one task what its replay gets in two; "
+        "the commands came in another order, and the run was stuck. Now what runs beside the steps ends in one order.",
         (37, 40),
         "tests/replay/test_replay.py::test_a_recorded_run_takes_the_same_way_today",
     ),
