@@ -115,6 +115,11 @@ class Deeds:
     # --- Resetting it ---
 
     async def _reset(self, act: Act, started: Started) -> None:
+        """A deed in the middle of a step is nobody's task; the old execution ends before the new one is known, and the
+        leg must not be over between them."""
+        await asyncio.wait({self._play.spawn(self._reset_now(act, started))})
+
+    async def _reset_now(self, act: Act, started: Started) -> None:
         """What the Web UI's Reset does, with its default of re-applying signals and updates."""
         client = self._play.client
         events = (await started.handle.fetch_history()).events

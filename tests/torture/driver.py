@@ -110,11 +110,12 @@ class Play:
         self.started.append(made)
         return made
 
-    def spawn(self, work: Any) -> None:
+    def spawn(self, work: Any) -> asyncio.Task[None]:
         """Do something beside everything else, and wait for it at the end of the leg."""
         task = asyncio.create_task(work)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
+        return task
 
     async def view(self, started: Started) -> ProgressView | None:
         """What the run shows now; None when nobody answers."""
