@@ -196,8 +196,10 @@ class Rig:
         return report
 
     def _can_be_killed(self, what: str) -> bool:
-        """Whether it is up: a site that was just switched on has no worker yet."""
-        return what == "temporal" or (bool(what) and self.ready_file(what).exists())
+        """Whether it is up: a site that was just switched on has no worker yet, only the file of the dead one."""
+        if what in ("", "temporal"):
+            return bool(what)
+        return self.ready_file(what).exists() and bool(self.processes("workers.cli.main", "worker", what))
 
     def kill(self, what: str) -> None:
         """kill -9 a site's worker, or the Temporal server."""
