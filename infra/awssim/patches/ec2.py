@@ -15,20 +15,14 @@ STOPPABLE = ("running", "stopped", "stopping")
 @patch(InstanceBackend, "start_instances", "ec2", "StartInstances")
 def start_instances(original: Function, this: Any, instance_ids: list[str]) -> Any:
     """Only what is stopped (or starts, or runs) can be started, all or none: `IncorrectInstanceState`."""
-    for instance in this.get_multi_instances_by_id(instance_ids):
-        if instance.state not in STARTABLE:
-            text = f"The instance '{instance.id}' is not in a state from which it can be started."
-            raise EC2ClientError("IncorrectInstanceState", text)
+    _insist(this, instance_ids, STARTABLE, "The instance '{}' is not in a state from which it can be started.")
     return original(this, instance_ids)
 
 
 @patch(InstanceBackend, "stop_instances", "ec2", "StopInstances")
 def stop_instances(original: Function, this: Any, instance_ids: list[str]) -> Any:
     """Only what runs (or stops, or is stopped) can be stopped, all or none: `IncorrectInstanceState`."""
-    for instance in this.get_multi_instances_by_id(instance_ids):
-        if instance.state not in STOPPABLE:
-            text = f"This instance '{instance.id}' is not in a state from which it can be stopped."
-            raise EC2ClientError("IncorrectInstanceState", text)
+    _insist(this, instance_ids, STOPPABLE, "This instance '{}' is not in a state from which it can be stopped.")
     return original(this, instance_ids)
 
 
@@ -69,3 +63,9 @@ def run_instances(original: Function, this: Any, image_id: str, *args: Any, **kw
     if image is not None and image.state != "available":
         raise EC2ClientError("InvalidAMIID.Unavailable", f"The AMI ID '{image_id}' is currently {image.state}")
     return original(this, image_id, *args, **kwargs)
+
+
+def _insist(backend: Any, instance_ids: list[str], states: tuple[str, ...], text: str) -> None:
+    for instance in backend.get_multi_instances_by_id(instance_ids):
+        if instance.state not in states:
+            raise EC2ClientError("IncorrectInstanceState", text.format(instance.id))
