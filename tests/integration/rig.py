@@ -17,8 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.api.enums.v1 import PendingActivityState, TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflow.v1 import PendingActivityInfo
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 
 from infra.lab import lab, proctree
@@ -31,6 +33,7 @@ from workers import control
 from workers.connect import connect
 from workers.settings import READY_FILE
 from workflows.model.failure import PermanentError
+from workflows.model.messages import site_queue
 from workflows.model.progress import ProgressView, RunState, StepState
 from workflows.model.report import Report
 from workflows.model.requests import FailoverRequest, RunRequest
@@ -307,8 +310,20 @@ class Rig:
         """Freeze the recovery site's worker while it waits for work."""
         await self.ready("recovery")
         pid = self.worker("recovery")
+        await eventually(lambda: self._asks_for_work(pid), "the worker of recovery asks for work")
         os.kill(pid, signal.SIGSTOP)
         return pid
+
+    async def _asks_for_work(self, pid: int) -> bool:
+        """The server holds a request of this worker. A server that was started again has none for a second or so,
+        and gives nothing to a worker that is frozen before."""
+        asked = DescribeTaskQueueRequest(
+            namespace=self.client.namespace,
+            task_queue=TaskQueue(name=site_queue("recovery")),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+        )
+        found = await self.client.workflow_service.describe_task_queue(asked, retry=True)
+        return any(poller.identity.startswith(f"{pid}@") for poller in found.pollers)
 
     async def hold(self, step: str) -> int:
         """Let a paused run go on by one step, which a frozen worker takes; its process."""
