@@ -1,7 +1,7 @@
 """Finds a provider by the name of its kind, and imports it only then.
 
-`postgres` is the class `PROVIDER` in `activities.providers.postgres`; a dotted kind such as `aws.rds` is the entry
-`rds` of `PROVIDERS` in `activities.providers.aws`.
+The kind is the path of its module, which holds the class as `PROVIDER`: `postgres` is in
+`activities.providers.postgres`, `aws.rds` in `activities.providers.aws.rds`.
 """
 
 import importlib
@@ -17,6 +17,7 @@ KINDS: Mapping[str, str] = {
     "dns": "dns",
     "power.http": "",
     "files": "",
+    "aws.asg": "aws",
 }
 """Every kind that this release knows, and the optional dependency group that it wants ('' for none)."""
 
@@ -45,14 +46,13 @@ class Registry:
     def _load(self, kind: str) -> type[Provider]:
         if kind not in KINDS:
             raise PermanentError(Code.UNSUPPORTED, f"There is no kind {kind!r}.", f"Known: {', '.join(self.kinds)}.")
-        package, _, member = kind.partition(".")
         try:
-            module = importlib.import_module(f"activities.providers.{package}")
+            module = importlib.import_module(f"activities.providers.{kind}")
         except ModuleNotFoundError as error:
             raise PermanentError(
                 Code.CONFIGURATION,
                 f"The kind {kind!r} needs the Python package {error.name!r}, which is not installed.",
                 f"Install it with: pip install 'seawall[{KINDS[kind]}]'",
             ) from error
-        found: type[Provider] = module.PROVIDERS[member] if member else module.PROVIDER
+        found: type[Provider] = module.PROVIDER
         return found

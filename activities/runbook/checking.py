@@ -1,6 +1,5 @@
 """From a path to a checked runbook: every stage runs that can, so that one reading tells all that is wrong."""
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from itertools import islice
 from pathlib import Path
@@ -12,6 +11,7 @@ from workflows.model.runbook import Role, Runbook
 from workflows.model.runbook_rules import RuleProblem, problems
 
 from .problem import MOST_PROBLEMS, Problem, closest, dotted
+from .shared import parts_with_kind, spread
 from .tree import Mark, Node, Scalar, Table, find, place
 from .validation import validate
 from .values import Filling, Values
@@ -37,6 +37,9 @@ class Reading:
         self.problems += document.problems
         if document.tree is not None and isinstance(document.tree, Table):
             tree = self._fill(document.tree, examples)
+            assert isinstance(tree, Table)
+            tree, found = spread(tree, registry.kinds, self.file)
+            self.problems += found
             self._check(tree, today or datetime.now(UTC).date())
         elif document.tree is not None:
             self._tell(document.tree.mark, (), "this is not a runbook", "a mapping that begins with `application:`")
@@ -80,7 +83,7 @@ class Reading:
 
     def _check_kinds(self, tree: Node) -> None:
         """The settings of each component and fence device, also of a runbook that has other faults."""
-        for path in islice(_parts_with_kind(tree), _MOST_PARTS):
+        for path in islice(parts_with_kind(tree), _MOST_PARTS):
             node = find(tree, (*path, "kind"))
             if not isinstance(node, Scalar) or not isinstance(node.value, str):
                 continue
@@ -144,12 +147,3 @@ class Reading:
             first.setdefault((*place_, problem.field), problem)
         ordered = sorted(first.values(), key=lambda p: (p.file != self.file, p.line, p.column))
         self.problems = ordered[:MOST_PROBLEMS]
-
-
-def _parts_with_kind(tree: Node) -> Iterator[tuple[str | int, ...]]:
-    for section, inner in (("components", ()), ("sites", ("fence_device",))):
-        table = find(tree, (section,))
-        for name in table.entries if isinstance(table, Table) else ():
-            path = (section, name, *inner)
-            if isinstance(find(tree, path), Table):
-                yield path

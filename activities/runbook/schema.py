@@ -23,6 +23,12 @@ _PLACEHOLDERS = {
         "description": "Text with a value from the values file beside the runbook.",
     },
 }
+_PROVIDERS = {
+    "type": "object",
+    "title": "Providers",
+    "description": "Settings that all components of a family share, such as `aws`: laid under those of each.",
+    "additionalProperties": {"type": "object"},
+}
 _CONSTRAINTS = ("pattern", "format", "minLength", "enum")
 _EXAMPLES: dict[str, dict[str, list[Any]]] = {
     "Runbook": {"application": ["shop"], "home": ["primary"], "deadline": ["30m"]},
@@ -67,6 +73,7 @@ def runbook_schema(registry: Registry) -> dict[str, Any]:
             definitions[name]["properties"][field]["examples"] = examples
     definitions = {name: _allow_placeholders(part) for name, part in definitions.items()}
     runbook = definitions.pop("Runbook")
+    runbook["properties"]["providers"] = _PROVIDERS
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "runbook.schema.json",

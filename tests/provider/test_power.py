@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from activities.providers.power import PROVIDERS
+from activities.providers.power.http import PROVIDER
 from tests.provider.conformance import EPOCH, Conformance, Subject, over
 from tests.provider.support import OLD, context, free_port, request
 from workflows.model.failure import Code, PermanentError, TemporaryError
@@ -97,7 +97,7 @@ class Host(Subject):
             "host": OLD,
             "token": {"env": "SEAWALL_TEST_POWER_TOKEN"},
         }
-        kind = PROVIDERS["http"]
+        kind = PROVIDER
         return kind(
             kind.Settings.model_validate(settings | more),
             context("control", self.folder, over if over_ else lambda: None),

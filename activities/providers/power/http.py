@@ -157,3 +157,6 @@ def _not_stale(request: StepRequest, stands: HostState) -> None:
             " of this run: a later run has taken over.",
             "Look at the later run; this one must not go on.",
         )
+
+
+PROVIDER = HttpPowerProvider

@@ -1,0 +1,172 @@
+"""The only place that talks to AWS.
+
+Invariants:
+
+* A change is sent once. botocore would send it again by itself when the answer is lost, also where the call has no
+  token: its retries are off for changes, and on (three tries) for reads.
+* Only regional endpoints, STS among them: a role is assumed in the region that it is used in.
+* A cancel waits for the answer of the call in flight: a thread cannot be stopped, and its effect would land later.
+
+`read`, `pages`, `change` and `repeatable` take the names of service and operation as literals: `tests/arch` reads them
+out of the code, and the IAM policies in `infra/aws/policies` are made of them.
+"""
+
+import asyncio
+import functools
+import hashlib
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import boto3
+from botocore.config import Config
+from botocore.credentials import RefreshableCredentials
+from botocore.session import Session, get_session
+
+from workflows.model.failure import SeawallError
+from workflows.model.messages import Ref
+
+from .errors import Nature, translate
+from .settings import AwsSettings, AwsSite
+
+READ_TRIES = 3
+SESSION_SECONDS = 3600
+T = TypeVar("T")
+
+
+class Aws:
+    """Calls to the region of one site, by one provider."""
+
+    def __init__(self, site: AwsSite, settings: AwsSettings, run: str = "") -> None:
+        """`run` goes into the name of the role's session, by which CloudTrail tells who it was."""
+        self.site = site
+        self.region = site.region
+        self._settings = settings
+        self._session_name = session_name(run)
+
+    async def read(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+        """Ask; tried three times.
+
+        Raises:
+            SeawallError: as `errors.translate` says; never OutcomeUnknownError.
+        """
+        return await self._call(Nature.READ, service, operation, parameters)
+
+    async def change(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+        """Act; sent once. Ask `context.still_mine()` before.
+
+        Raises:
+            OutcomeUnknownError: it may have taken effect.
+            SeawallError: it has not, as `errors.translate` says.
+        """
+        return await self._call(Nature.CHANGE, service, operation, parameters)
+
+    async def repeatable(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+        """A change that does the same when it is sent twice, by a token or by its nature; tried three times."""
+        return await self._call(Nature.CHANGE, service, operation, parameters, repeat=True)
+
+    async def pages(self, service: str, operation: str, member: str, **parameters: Any) -> list[Any]:
+        """All pages of a list; `member` names the list in the answer."""
+
+        def collect() -> list[Any]:
+            client = self._client(service, repeat=True)
+            found: list[Any] = []
+            for page in client.get_paginator(operation).paginate(**parameters):
+                found += page.get(member, [])
+            return found
+
+        return await self._settled(collect, Nature.READ, service, operation)
+
+    async def _call(
+        self, nature: Nature, service: str, operation: str, parameters: dict[str, Any], repeat: bool = False
+    ) -> dict[str, Any]:
+        def call() -> dict[str, Any]:
+            client = self._client(service, repeat=repeat or nature is Nature.READ)
+            answer: dict[str, Any] = getattr(client, operation)(**parameters)
+            return answer
+
+        return await self._settled(call, nature, service, operation)
+
+    async def _settled(self, call: Callable[[], T], nature: Nature, service: str, operation: str) -> T:
+        task = asyncio.ensure_future(asyncio.to_thread(call))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait({task})
+            if not task.cancelled():
+                task.exception()  # Looked at, so that asyncio does not complain: the cancel is what is told.
+            raise
+        except SeawallError:
+            raise
+        except Exception as error:
+            raise translate(error, nature, f"{service}.{operation}", self.region) from None
+
+    def _client(self, service: str, repeat: bool) -> Any:
+        limits = (self._settings.connect_timeout.total_seconds(), self._settings.read_timeout.total_seconds())
+        role = self.site.role or ""
+        return _client(service, self.region, role, self._session_name if role else "", limits, repeat)
+
+
+def session_name(run: str) -> str:
+    """A name that STS takes (`[\\w+=,.@-]`, 2 to 64 characters) of a workflow's id."""
+    return ("seawall-" + "".join(char if char.isalnum() or char in "+=,.@-" else "-" for char in run))[:64].rstrip("-")
+
+
+def token(ref: Ref, part: str = "") -> str:
+    """The idempotency token of a step's one effect: 64 characters, the most that EC2 takes. `part` tells one of several
+    calls of the step from the others."""
+    return hashlib.sha256(f"{ref.key}:{part}".encode()).hexdigest()
+
+
+_LOCK = threading.Lock()
+
+
+def _client(service: str, region: str, role: str, session: str, limits: tuple[float, float], repeat: bool) -> Any:
+    with _LOCK:  # botocore makes clients in one thread only; using them is safe in any.
+        return _made(service, region, role, session, limits, repeat)
+
+
+@functools.lru_cache(maxsize=256)
+def _made(service: str, region: str, role: str, session: str, limits: tuple[float, float], repeat: bool) -> Any:
+    config = Config(
+        region_name=region,
+        connect_timeout=limits[0],
+        read_timeout=limits[1],
+        retries={"mode": "standard", "total_max_attempts": READ_TRIES if repeat else 1},
+        user_agent_extra="seawall",
+        max_pool_connections=16,
+    )
+    return _session(region, role, session, limits).client(service, config=config)
+
+
+@functools.lru_cache(maxsize=64)
+def _session(region: str, role: str, session: str, limits: tuple[float, float]) -> boto3.session.Session:
+    if not role:
+        return boto3.session.Session(region_name=region)
+    return boto3.session.Session(botocore_session=_assumed(region, role, session, limits), region_name=region)
+
+
+def _assumed(region: str, role: str, session: str, limits: tuple[float, float]) -> Session:
+    """A session under the role, which asks for new credentials before the old ones expire."""
+    config = Config(connect_timeout=limits[0], read_timeout=limits[1], retries={"total_max_attempts": READ_TRIES})
+    sts = boto3.session.Session(region_name=region).client("sts", config=config)
+
+    def refresh() -> dict[str, str]:
+        found = sts.assume_role(RoleArn=role, RoleSessionName=session, DurationSeconds=SESSION_SECONDS)["Credentials"]
+        return {
+            "access_key": found["AccessKeyId"],
+            "secret_key": found["SecretAccessKey"],
+            "token": found["SessionToken"],
+            "expiry_time": found["Expiration"].isoformat(),
+        }
+
+    made = get_session()
+    made._credentials = RefreshableCredentials.create_from_metadata(refresh(), refresh, "sts-assume-role")
+    return made
+
+
+def forget_clients() -> None:
+    """For tests that change the environment, or a worker whose credentials were replaced."""
+    with _LOCK:
+        _made.cache_clear()
+        _session.cache_clear()

@@ -1,0 +1,54 @@
+"""What every kind of AWS starts from."""
+
+from typing import Any, ClassVar
+
+from activities.providers.base import Context, Provider
+from workflows.model.failure import Code, PermanentError
+from workflows.model.messages import StepRequest
+
+from .calls import Aws
+from .register import Register
+from .settings import AwsSettings, AwsSite, at
+
+
+class AwsProvider(Provider):
+    """A kind whose target is a service of AWS: any worker can act on any site, as long as its region answers."""
+
+    Settings: ClassVar[type[AwsSettings]]
+
+    settings: Any
+
+    def __init__(self, settings: AwsSettings, context: Context) -> None:
+        super().__init__(settings, context)
+
+    def site(self, name: str) -> Any:
+        """The settings of a site."""
+        return at(self.settings.places, name, self.kind)
+
+    def aws(self, name: str, request: StepRequest | None = None) -> Aws:
+        """Calls to the region of a site."""
+        place: AwsSite = self.site(name)
+        return Aws(place, self.settings, request.ref.workflow_id if request else "observe")
+
+    def register(self, name: str, request: StepRequest) -> Register:
+        """Who may act on this component at a site."""
+        return Register(self.aws(name, request), request, name)
+
+    @property
+    def patience(self) -> float:
+        """Seconds that an effect may take until it shows."""
+        seconds: float = self.settings.settle.total_seconds()
+        return seconds
+
+    def within(self, what: str, touched: int, listed: int) -> None:
+        """The cap of what one step may touch: no more than the runbook lists.
+
+        Raises:
+            PermanentError: LIMIT_EXCEEDED, before anything is touched.
+        """
+        if touched > listed:
+            raise PermanentError(
+                Code.LIMIT_EXCEEDED,
+                f"This step would touch {touched} {what}, and its runbook lists {listed}.",
+                "Nothing was touched. Find out what the others are, and list them or take their tags away.",
+            )

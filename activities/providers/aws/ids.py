@@ -1,0 +1,52 @@
+"""The identifiers of AWS, each with a form of its own: a volume's cannot stand where an instance's belongs.
+
+The forms are those of the EC2, RDS, IAM and Route 53 references.
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+
+_HEX = r"[0-9a-f]{8}([0-9a-f]{9})?"
+
+
+def _form(pattern: str, words: str, example: str) -> object:
+    return Field(pattern=pattern, description=words, examples=[example])
+
+
+Region = Annotated[str, _form(r"^[a-z]{2}(-[a-z]+)+-[0-9]$", "A region.", "us-west-2")]
+Zone = Annotated[str, _form(r"^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$", "An availability zone.", "us-west-2a")]
+RoleArn = Annotated[
+    str, _form(r"^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+$", "A role.", "arn:aws:iam::123456789012:role/seawall")
+]
+KeyArn = Annotated[
+    str,
+    _form(
+        r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:(key|alias)/[\w/-]+$",
+        "A KMS key of the region where it is used.",
+        "arn:aws:kms:us-west-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+    ),
+]
+InstanceId = Annotated[str, _form(rf"^i-{_HEX}$", "An EC2 instance.", "i-0123456789abcdef0")]
+VolumeId = Annotated[str, _form(rf"^vol-{_HEX}$", "An EBS volume.", "vol-0123456789abcdef0")]
+SnapshotId = Annotated[str, _form(rf"^snap-{_HEX}$", "An EBS snapshot.", "snap-0123456789abcdef0")]
+ImageId = Annotated[str, _form(rf"^ami-{_HEX}$", "An AMI.", "ami-0123456789abcdef0")]
+SubnetId = Annotated[str, _form(rf"^subnet-{_HEX}$", "A subnet.", "subnet-0123456789abcdef0")]
+VpcId = Annotated[str, _form(rf"^vpc-{_HEX}$", "A VPC.", "vpc-0123456789abcdef0")]
+SecurityGroupId = Annotated[str, _form(rf"^sg-{_HEX}$", "A security group.", "sg-0123456789abcdef0")]
+LaunchTemplateId = Annotated[str, _form(rf"^lt-{_HEX}$", "A launch template.", "lt-0123456789abcdef0")]
+InstanceType = Annotated[str, _form(r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$", "An instance type.", "m7i.large")]
+HostedZoneId = Annotated[str, _form(r"^Z[A-Z0-9]{5,31}$", "A hosted zone of Route 53.", "Z0123456789ABCDEFGHIJ")]
+DatabaseName = Annotated[
+    str,
+    _form(r"^[a-z](?!.*--)[a-z0-9-]{0,61}[a-z0-9]$", "The identifier of an RDS instance or cluster.", "shop-db"),
+]
+TargetGroupArn = Annotated[
+    str,
+    _form(
+        r"^arn:aws[a-z-]*:elasticloadbalancing:[a-z0-9-]+:\d{12}:targetgroup/[\w-]+/[0-9a-f]+$",
+        "A target group of a load balancer.",
+        "arn:aws:elasticloadbalancing:us-west-2:123456789012:targetgroup/shop/0123456789abcdef",
+    ),
+]
+Bucket = Annotated[str, _form(r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", "An S3 bucket.", "shop-media-us-west-2")]
