@@ -241,6 +241,10 @@ class Provider:
         """For a fence device: switch the held-off site on again, with nothing of the application started there."""
         raise self.unsupported(Verb.REOPEN_SITE)
 
+    async def close_site(self, request: StepRequest) -> StepResult:
+        """Undo `reopen_site`: hold the site off again, if it is as this run opened it."""
+        raise self.unsupported(Verb.CLOSE_SITE)
+
     # --- Recovery points ---
 
     async def list_points(self, request: StepRequest) -> StepResult:

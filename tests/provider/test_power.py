@@ -201,3 +201,40 @@ class TestPower(Conformance):
     async def test_two_at_once_switch_it_once(self, subject: Host) -> None:
         await asyncio.gather(subject.do(), subject.do())
         assert await subject.count() == 1
+
+
+class Opened(Host):
+    """A host that is held off, and is switched on with nothing of the application started."""
+
+    def __init__(self, folder: Path, chassis: Chassis) -> None:
+        super().__init__(folder, chassis)
+        chassis.host |= {"power": "off", "held": True, "epoch": EPOCH - 2}
+
+    async def do(self, epoch: int = EPOCH, *, over: bool = False, hurry: bool = False, where: str = "") -> StepResult:
+        more: dict[str, Any] = {"timeout": "200ms", "settle": "300ms"} if hurry else {}
+        if where:
+            more["host"] = where
+        asked = request(OLD, "site.reopen_site", epoch)
+        found: StepResult = await self.provider(over_=over, **more).reopen_site(asked)
+        return found
+
+    async def undo(self, epoch: int = EPOCH, result: StepResult | None = None) -> StepResult:
+        asked = request(OLD, "site.reopen_site", epoch, result=result, undo=True)
+        found: StepResult = await self.provider().close_site(asked)
+        return found
+
+
+class TestReopening(Conformance):
+    @pytest.fixture
+    def subject(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Opened]:
+        monkeypatch.setenv("SEAWALL_TEST_POWER_TOKEN", TOKEN)
+        chassis = Chassis()
+        yield Opened(tmp_path, chassis)
+        chassis.shutdown()
+        chassis.server_close()
+
+    async def test_a_site_that_was_on_is_left_on(self, subject: Opened) -> None:
+        subject.chassis.host |= {"power": "on", "held": False}
+        assert not (await subject.do()).changed
+        assert not (await subject.undo()).changed
+        assert await subject.state() == "on"

@@ -83,6 +83,13 @@ CASES = (
         "tests/replay/test_fingerprints.py::test_every_workflow_commands_what_it_commanded",
     ),
     Case(
+        "a reprotect that nobody wants, and a mended machine",
+        "Found: a cancelled reprotect left the old site switched on; who then mended its database had a second writer. "
+        "Now the site is held off again.",
+        (3, 11),
+        "tests/workflow/test_reprotect.py::test_a_rejected_reprotect_has_overwritten_nothing",
+    ),
+    Case(
         "a rejection as the page is written",
         "Found: behind a task without commands, Temporal's SDK hands a run in one task what its replay gets in two; "
         "the commands came in another order, and the run was stuck. Now what runs beside the steps ends in one order.",

@@ -33,7 +33,7 @@ class HttpPowerProvider(Provider):
 
     kind: ClassVar[str] = "power.http"
     role: ClassVar[Role | None] = None
-    verbs: ClassVar[frozenset[Verb]] = frozenset({Verb.FENCE, Verb.UNFENCE, Verb.REOPEN_SITE})
+    verbs: ClassVar[frozenset[Verb]] = frozenset({Verb.FENCE, Verb.UNFENCE, Verb.REOPEN_SITE, Verb.CLOSE_SITE})
     Settings: ClassVar[type[Strict]] = HttpPowerSettings
 
     settings: HttpPowerSettings
@@ -100,6 +100,18 @@ class HttpPowerProvider(Provider):
             detail=f"{self.settings.host} is on; nothing of the application was started there.",
             before={"power": "off"},
             after={"power": "rescue", "epoch": request.ref.epoch},
+        )
+
+    async def close_site(self, request: StepRequest) -> StepResult:
+        stands = await self._controller.state()
+        _not_stale(request, stands)
+        if (stands.power, stands.epoch) != ("rescue", request.ref.epoch):
+            return StepResult(detail="This run did not open it.", changed=False, after={"power": stands.power})
+        await self._switch(request, "off")
+        return StepResult(
+            detail=f"{self.settings.host} is held off again.",
+            before={"power": "rescue"},
+            after={"power": "off", "epoch": request.ref.epoch, "held": True},
         )
 
     async def _switch(self, request: StepRequest, power: Literal["on", "off", "rescue"]) -> None:
