@@ -42,7 +42,8 @@ def plan_reprotect(request: PlanRequest) -> Plan:
         source=request.source,
         target=request.target,
         steps=in_order(
-            [_reopen(request), *archives, *gate, *following_steps(request, (GATE,) if asks else known, Phase.PIVOT)]
+            [_reopen(request), *archives, *gate, *following_steps(request, (GATE,) if asks else known, Phase.PIVOT)],
+            request.limits,
         ),
     )
 
