@@ -63,7 +63,7 @@ def effect(timeout: timedelta) -> ActivityOptions:
 
 
 def undoing(timeout: timedelta) -> timedelta:
-    """How long an undo may take, of a step that may take so long. What takes hours to do is not taken back so slowly."""
+    """How long the undo of a step that may take so long is tried: what takes hours to do is taken back sooner."""
     return UNDO_TIMEOUT if timeout > TRIED_THROUGHOUT else max(timeout, UNDO_TIMEOUT)
 
 
