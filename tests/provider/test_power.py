@@ -76,7 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.answer(409, {"error": "STALE_EPOCH", "epoch": host["epoch"]})
             return
         self.server.changes += host["power"] != body["power"]
-        host |= {"power": body["power"], "epoch": body["epoch"], "held": body["power"] == "off"}
+        host |= {"power": body["power"], "epoch": body["epoch"], "held": body.get("held", body["power"] == "off")}
         if self.server.fail_with:
             self.answer(self.server.fail_with, {"error": "TRY_LATER"})
             self.server.fail_with = 0
@@ -168,14 +168,21 @@ class TestPower(Conformance):
     async def test_a_host_that_was_off_is_left_off(self, subject: Host) -> None:
         subject.chassis.host["power"] = "off"
         result = await subject.do()
-        assert result.before == {"power": "off"}
+        assert result.before == {"power": "off", "held": False}
+        assert (await subject.undo(result=result)).changed
+        assert (await subject.state(), subject.chassis.host["held"]) == ("off", False)
         assert not (await subject.undo(result=result)).changed
-        assert await subject.state() == "off"
+
+    async def test_a_host_that_another_run_held_off_stays_held(self, subject: Host) -> None:
+        subject.chassis.host |= {"power": "off", "held": True, "epoch": EPOCH - 2}
+        result = await subject.do()
+        assert not (await subject.undo(result=result)).changed
+        assert (await subject.state(), subject.chassis.host["held"]) == ("off", True)
 
     async def test_a_retry_remembers_that_the_host_was_on(self, subject: Host) -> None:
         await subject.do()
         retried = await subject.do()
-        assert (retried.changed, retried.before) == (False, {"power": "on"})
+        assert (retried.changed, retried.before) == (False, {"power": "on", "held": False})
         assert (await subject.undo(result=retried)).changed
         assert await subject.state() == "on"
 

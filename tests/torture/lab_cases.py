@@ -90,6 +90,13 @@ CASES = (
         "tests/workflow/test_reprotect.py::test_a_rejected_reprotect_has_overwritten_nothing",
     ),
     Case(
+        "a failover taken back, and a site that was off",
+        "Found: a fence that was undone left a site held off that had lost its power before the run; nobody could switch "
+        "it on again. Now the hold ends with the run.",
+        (26, 27),
+        "tests/provider/test_power.py::TestPower::test_a_host_that_was_off_is_left_off",
+    ),
+    Case(
         "a rejection as the page is written",
         "Found: behind a task without commands, Temporal's SDK hands a run in one task what its replay gets in two; "
         "the commands came in another order, and the run was stuck. Now what runs beside the steps ends in one order.",
