@@ -91,8 +91,8 @@ CASES = (
     ),
     Case(
         "a failover taken back, and a site that was off",
-        "Found: a fence that was undone left a site held off that had lost its power before the run; nobody could switch "
-        "it on again. Now the hold ends with the run.",
+        "Found: a fence that was undone left a site held off that had lost its power before the run; nobody could "
+        "switch it on again. Now the hold ends with the run.",
         (26, 27),
         "tests/provider/test_power.py::TestPower::test_a_host_that_was_off_is_left_off",
     ),
