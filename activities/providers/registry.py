@@ -18,6 +18,10 @@ KINDS: Mapping[str, str] = {
     "power.http": "",
     "files": "",
     "aws.asg": "aws",
+    "aws.ec2": "aws",
+    "aws.ecs": "aws",
+    "aws.eks": "aws",
+    "aws.lambda": "aws",
 }
 """Every kind that this release knows, and the optional dependency group that it wants ('' for none)."""
 
