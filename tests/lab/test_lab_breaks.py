@@ -130,7 +130,7 @@ def test_a_cut_management_link_hangs_while_users_still_write(info: LabInfo) -> N
         assert lab.repair(info.folder, "isolate-orchestrator", "primary").changed
         inside.settimeout(3)
         assert inside.recv(100).startswith(b"HTTP/1.1 200")
-    assert _status(site.management_app_url, "/readyz") == 200
+    eventually(lambda: _status(site.management_app_url, "/readyz") == 200)
     assert not lab.repair(info.folder, "isolate-orchestrator", "primary").changed
 
 
