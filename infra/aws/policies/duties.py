@@ -1,0 +1,65 @@
+"""Five duties, each with a role of its own, and the verbs that belong to them."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class Duty(StrEnum):
+    """What a role is for; the value is the name of its policy."""
+
+    OBSERVE = "observe"
+    REPLICATE = "replicate"
+    FAILOVER = "failover"
+    DRILL = "drill"
+    CLEAN_UP = "clean-up"
+
+
+DUTIES: Mapping[Duty, frozenset[str]] = {
+    Duty.OBSERVE: frozenset(
+        {
+            "observe",
+            "check",
+            "choose_recovery_point",
+            "list_points",
+            "probe_write",
+            "measure_loss",
+            "compare_sites",
+            "measure_capacity",
+            "verify_consistency",
+            "preflight",
+        }
+    ),
+    Duty.REPLICATE: frozenset(
+        {
+            "snapshot",
+            "sync_delta",
+            "measure_lag",
+            "keep_marking",
+            "archive_diverged",
+            "rebuild_replica",
+            "protect",
+        }
+    ),
+    Duty.FAILOVER: frozenset(
+        {
+            "fence",
+            "unfence",
+            "probe_write",
+            "sync_delta",
+            "promote",
+            "start_instances",
+            "stop_instances",
+            "flip_dns",
+            "restore_dns",
+            "reopen_site",
+            "restore",
+            "discard_restore",
+        }
+    ),
+    Duty.DRILL: frozenset({"clone_data", "open_bubble", "prove_isolation", "start_instances", "promote"}),
+    Duty.CLEAN_UP: frozenset({"prune", "close_bubble"}),
+}
+"""By the names of the providers' methods, and `preflight`, which is asked before a plan is approved. What is caught up,
+promoted or started serves two duties: in a drill it is the clone that is started."""
+
+METHODS = frozenset().union(*DUTIES.values())
