@@ -114,6 +114,11 @@ CASES = {
         region=WEST,
     ),
     "ChangeResourceRecordSets": Case("route53", lambda w: _batch(w, "CREATE"), lambda w: _batch(w, "DELETE")),
+    "GetServiceQuota": Case(
+        "service-quotas",
+        lambda _: {"ServiceCode": "ec2", "QuotaCode": "L-1216C47A"},
+        lambda _: {"ServiceCode": "ec2", "QuotaCode": "L-00000000"},
+    ),
     "GetChange": Case(
         "route53",
         lambda w: {"Id": w.change(w.zone(), record("UPSERT", "a.example.test", "192.0.2.1"))["ChangeInfo"]["Id"]},

@@ -1,12 +1,15 @@
 """What every kind of AWS starts from."""
 
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from activities.providers.base import Context, Provider
 from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import StepRequest
+from workflows.model.observed import Finding
 
 from .calls import Aws
+from .preflight import preflight
 from .register import Register
 from .settings import AwsSettings, AwsSite, at
 
@@ -33,6 +36,9 @@ class AwsProvider(Provider):
     def register(self, name: str, request: StepRequest) -> Register:
         """Who may act on this component at a site."""
         return Register(self.aws(name, request), request, name)
+
+    async def preflight(self, component: str, site: str, rpo: timedelta | None = None) -> tuple[Finding, ...]:
+        return await preflight(self, component, site, rpo)
 
     @property
     def patience(self) -> float:

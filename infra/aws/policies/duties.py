@@ -54,12 +54,14 @@ DUTIES: Mapping[Duty, frozenset[str]] = {
             "reopen_site",
             "restore",
             "discard_restore",
+            "preflight",
         }
     ),
     Duty.DRILL: frozenset({"clone_data", "open_bubble", "prove_isolation", "start_instances", "promote"}),
     Duty.CLEAN_UP: frozenset({"prune", "close_bubble"}),
 }
 """By the names of the providers' methods, and `preflight`, which is asked before a plan is approved. What is caught up,
-promoted or started serves two duties: in a drill it is the clone that is started."""
+promoted or started serves two duties: in a drill it is the clone that is started. And a dry run asks for the
+permission to do the real thing."""
 
 METHODS = frozenset().union(*DUTIES.values())

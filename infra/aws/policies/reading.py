@@ -17,7 +17,7 @@ PROVIDERS = Path(__file__).parents[3] / "activities" / "providers" / "aws"
 ASKING = ("read", "pages")
 SENDERS = (*ASKING, "change", "repeatable")
 SHARED_ENTRIES = frozenset({"preflight"})
-"""Modules whose every call belongs to the verb of that name."""
+"""Parts whose every call belongs to the verb of that name."""
 
 
 class NotLiteral(Exception):
@@ -99,6 +99,11 @@ def shared_files() -> list[Path]:
     return sorted(path for path in PROVIDERS.rglob("*.py") if path not in owned and path.name != "calls.py")
 
 
+def _part(path: Path) -> str:
+    """The module or folder of the provider that a file belongs to."""
+    return path.relative_to(PROVIDERS).parts[0].removesuffix(".py")
+
+
 def by_verb() -> dict[str, set[Call]]:
     """The calls that each verb can come to, in any kind.
 
@@ -106,14 +111,14 @@ def by_verb() -> dict[str, set[Call]]:
         NotLiteral: for a call that cannot be read.
     """
     found: dict[str, set[Call]] = {verb: set() for verb in sorted(METHODS)}
-    shared = [one for path in shared_files() if path.stem not in SHARED_ENTRIES for one in functions_of(path)]
+    shared = [one for path in shared_files() if _part(path) not in SHARED_ENTRIES for one in functions_of(path)]
     for kind in kinds():
         functions = [*shared, *(one for path in kind_files(kind) for one in functions_of(path))]
         for verb in METHODS:
             found[verb] |= reached(verb, functions)
     for name in SHARED_ENTRIES:
-        for path in (path for path in shared_files() if path.stem == name):
-            found[name] |= {call for one in functions_of(path) for call in one.calls if call.sender in ASKING}
+        for path in (path for path in shared_files() if _part(path) == name):
+            found[name] |= {call for one in functions_of(path) for call in one.calls}
     return found
 
 
