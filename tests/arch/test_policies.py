@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from activities.providers.aws.duties import Duty
 from infra.aws.policies import actions, files, reading, statements
-from infra.aws.policies.duties import Duty
 from infra.awssim.mutating import changes
 from tests.support.iam import allowed, names
 

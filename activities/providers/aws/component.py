@@ -9,6 +9,7 @@ from workflows.model.messages import StepRequest
 from workflows.model.observed import Finding
 
 from .calls import Aws
+from .duties import Duty, duty_of
 from .preflight import preflight
 from .register import Register
 from .settings import AwsSettings, AwsSite, at
@@ -28,10 +29,12 @@ class AwsProvider(Provider):
         """The settings of a site."""
         return at(self.settings.places, name, self.kind)
 
-    def aws(self, name: str, request: StepRequest | None = None) -> Aws:
-        """Calls to the region of a site."""
+    def aws(self, name: str, request: StepRequest | None = None, duty: Duty | None = None) -> Aws:
+        """Calls to the region of a site, under the role of the duty, which is that of the request unless told."""
         place: AwsSite = self.site(name)
-        return Aws(place, self.settings, request.ref.workflow_id if request else "observe")
+        role = place.roles.get(duty or duty_of(request), place.role)
+        run = request.ref.workflow_id if request else "observe"
+        return Aws(place.model_copy(update={"role": role}), self.settings, run)
 
     def register(self, name: str, request: StepRequest) -> Register:
         """Who may act on this component at a site."""

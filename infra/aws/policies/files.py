@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from activities.providers.aws.duties import Duty
+
 from . import reading
-from .duties import Duty
 from .statements import policy
 
 HERE = Path(__file__).parent

@@ -9,9 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from activities.providers.aws.duties import METHODS
 from activities.providers.registry import KINDS
-
-from .duties import METHODS
 
 PROVIDERS = Path(__file__).parents[3] / "activities" / "providers" / "aws"
 ASKING = ("read", "pages")

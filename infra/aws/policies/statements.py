@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from activities.providers.aws.duties import DUTIES, Duty
+
 from . import actions as iam
-from .duties import DUTIES, Duty
 from .reading import Call
 
 Statement = dict[str, Any]
@@ -36,11 +37,16 @@ def removes(action: str) -> bool:
 
 
 def wanted(duty: Duty, calls: Calls) -> set[str]:
-    """The actions that the verbs of a duty want. Whoever observes changes nothing, and only clean-up destroys."""
-    found = {action for verb in DUTIES[duty] for call in calls[verb] for action in iam.actions(call)}
+    """The actions that the verbs of a duty want. Everybody may look; whoever observes does no more, and only clean-up
+    destroys."""
+    looks = {action for action in _of(Duty.OBSERVE, calls) if iam.reads(action)}
     if duty is Duty.OBSERVE:
-        return {action for action in found if iam.reads(action)}
-    return {action for action in found if duty is Duty.CLEAN_UP or not removes(action)}
+        return looks
+    return {action for action in looks | _of(duty, calls) if duty is Duty.CLEAN_UP or not removes(action)}
+
+
+def _of(duty: Duty, calls: Calls) -> set[str]:
+    return {action for verb in DUTIES[duty] for call in calls[verb] for action in iam.actions(call)}
 
 
 def policy(duty: Duty, calls: Calls) -> dict[str, Any]:

@@ -1,7 +1,12 @@
-"""Five duties, each with a role of its own, and the verbs that belong to them."""
+"""Five duties, each with a role of its own, and the verbs that belong to them.
+
+The policies in `infra/aws/policies` are made of this table, so that a step has the role whose policy allows it.
+"""
 
 from collections.abc import Mapping
 from enum import StrEnum
+
+from workflows.model.messages import StepRequest
 
 
 class Duty(StrEnum):
@@ -64,4 +69,19 @@ DUTIES: Mapping[Duty, frozenset[str]] = {
 promoted or started serves two duties: in a drill it is the clone that is started. And a dry run asks for the
 permission to do the real thing."""
 
-METHODS = frozenset().union(*DUTIES.values())
+METHODS: frozenset[str] = frozenset().union(*DUTIES.values())
+
+
+def duty_of(request: StepRequest | None) -> Duty:
+    """Whose role a step acts under; who only looks has no request. A step of another name than its verb's belongs to
+    a failover."""
+    if request is None:
+        return Duty.OBSERVE
+    verb = request.ref.step.rpartition(".")[2]
+    if verb in DUTIES[Duty.CLEAN_UP] or (verb == "open_bubble" and request.undo):
+        return Duty.CLEAN_UP
+    if request.target.bubble is not None:
+        return Duty.DRILL
+    if verb in DUTIES[Duty.FAILOVER]:
+        return Duty.FAILOVER
+    return next((duty for duty in (Duty.OBSERVE, Duty.REPLICATE) if verb in DUTIES[duty]), Duty.FAILOVER)
