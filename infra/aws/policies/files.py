@@ -7,6 +7,7 @@ from typing import Any
 from activities.providers.aws.duties import Duty
 
 from . import reading
+from .roles import template
 from .statements import policy
 
 HERE = Path(__file__).parent
@@ -20,4 +21,8 @@ def policies() -> dict[Duty, dict[str, Any]]:
 
 def made() -> dict[Path, str]:
     """Every file with what belongs into it."""
-    return {HERE / f"{duty}.json": f"{json.dumps(found, indent=2)}\n" for duty, found in policies().items()}
+    found = policies()
+    return {
+        **{HERE / f"{duty}.json": f"{json.dumps(one, indent=2)}\n" for duty, one in found.items()},
+        HERE.parent / "roles.yaml": template(found),
+    }
