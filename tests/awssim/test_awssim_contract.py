@@ -93,6 +93,20 @@ CASES = {
         lambda _: {"AvailabilityZone": f"{EAST}a", "Size": 1},
         lambda w: {"AvailabilityZone": f"{EAST}a", "SnapshotId": _unfinished(w)},
     ),
+    "CreateSnapshots": Case(
+        "ec2",
+        lambda w: {"InstanceSpecification": {"InstanceId": w.instance()}},
+        lambda w: {"InstanceSpecification": {"InstanceId": w.instance(), "ExcludeDataVolumeIds": [w.volume()]}},
+    ),
+    "CopySnapshot": Case(
+        "ec2",
+        lambda w: {
+            "SourceRegion": EAST,
+            "SourceSnapshotId": w.client("ec2").create_snapshot(VolumeId=w.volume())["SnapshotId"],
+        },
+        lambda w: {"SourceRegion": EAST, "SourceSnapshotId": _unfinished(w)},
+        region=WEST,
+    ),
     "RunInstances": Case("ec2", lambda w: _one(w.image()), lambda w: _one(_unavailable(w))),
     "SetDesiredCapacity": Case(
         "autoscaling",

@@ -79,6 +79,9 @@ _CAPACITY = frozenset(
         "InstanceQuotaExceeded",
         "StorageQuotaExceeded",
         "SnapshotQuotaExceeded",
+        "ResourceLimitExceeded",
+        "ConcurrentSnapshotLimitExceeded",
+        "SnapshotLimitExceeded",
         "Unsupported",
     }
 )

@@ -1,0 +1,32 @@
+"""Storage behaves as documented where moto does not."""
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.awssim.world import EAST, WEST, World
+
+
+def test_a_shot_of_an_instance_leaves_out_what_it_is_told_to(world: World) -> None:
+    ec2, instance = world.client("ec2"), world.instance()
+    wanted, spare = world.volume(), world.volume()
+    for volume, device in ((wanted, "/dev/sdf"), (spare, "/dev/sdg")):
+        ec2.attach_volume(VolumeId=volume, InstanceId=instance, Device=device)
+    spec = {"InstanceId": instance, "ExcludeBootVolume": True, "ExcludeDataVolumeIds": [spare]}
+    marked = [{"ResourceType": "snapshot", "Tags": [{"Key": "of", "Value": "one moment"}]}]
+    taken = ec2.create_snapshots(InstanceSpecification=spec, TagSpecifications=marked)["Snapshots"]
+    assert [one["VolumeId"] for one in taken] == [wanted]
+    found = ec2.describe_snapshots(Filters=[{"Name": "tag:of", "Values": ["one moment"]}])["Snapshots"]
+    assert [one["SnapshotId"] for one in found] == [taken[0]["SnapshotId"]]
+
+
+def test_a_copy_of_a_snapshot_waits_for_it_and_does_not_name_its_volume(world: World) -> None:
+    ec2, volume = world.client("ec2"), world.volume()
+    world.sim.control.set_delays({"ec2.snapshot": 1000})
+    taken = ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
+    west = world.client("ec2", WEST)
+    with pytest.raises(ClientError, match="IncorrectState"):
+        west.copy_snapshot(SourceRegion=EAST, SourceSnapshotId=taken)
+    world.sim.control.set_delays({"ec2.snapshot": 0})
+    made = west.copy_snapshot(SourceRegion=EAST, SourceSnapshotId=taken)["SnapshotId"]
+    (found,) = west.describe_snapshots(SnapshotIds=[made])["Snapshots"]
+    assert (found["VolumeId"], found["VolumeSize"]) == ("vol-ffffffff", 1)
