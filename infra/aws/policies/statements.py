@@ -15,7 +15,7 @@ OURS, RUN, BUBBLE = "seawall:application", "seawall:run", "seawall:bubble"
 MARKS: Mapping[Duty, str] = {Duty.DRILL: BUBBLE, Duty.CLEAN_UP: RUN}
 """The tag of what a duty may change; `seawall:application` where nothing else is said."""
 
-_DESTROYS = ("Delete", "Terminate", "Purge")
+_DESTROYS = ("Delete", "Terminate", "Purge", "DeregisterImage")
 _CONTENT = frozenset(
     {
         "s3:GetObject",
@@ -82,7 +82,8 @@ def _limits(duty: Duty, action: str, found: set[str]) -> Iterator[tuple[str, Sta
         yield "Grant" if grant else "Keys", {**_has("Resource", OURS), **grant}, iam.arn(action, "key")
     elif action in iam.TAGGED:
         for kind in iam.types(action):
-            yield f"TagAtBirth{action[:3].capitalize()}", _at_birth(action, mark, found), iam.arn(action, kind)
+            if not found.isdisjoint(iam.CREATES):
+                yield f"TagAtBirth{action[:3].capitalize()}", _at_birth(action, mark, found), iam.arn(action, kind)
             yield "TagLater", {**_has("Resource", mark), **_NOT_AS_MADE}, iam.arn(action, kind)
     elif not iam.types(action):
         yield "Everywhere", {}, "*"
@@ -137,7 +138,7 @@ def _at_birth(action: str, mark: str, found: set[str]) -> Statement:
     """EC2 says which call gives birth; RDS does not, so that there nothing may be there yet that has tags of ours."""
     if action == "ec2:CreateTags":
         born = sorted(one.partition(":")[2] for one in found if one in iam.CREATES and one.startswith("ec2:"))
-        return {"StringEquals": {"ec2:CreateAction": born or ["none"]}}
+        return {"StringEquals": {"ec2:CreateAction": born}}
     asked = BUBBLE if mark == BUBBLE else RUN
     return {"Null": {f"aws:RequestTag/{asked}": "false", f"aws:ResourceTag/{OURS}": "true"}}
 
