@@ -21,6 +21,10 @@ KINDS: Mapping[str, str] = {
     "aws.route53": "aws",
     "aws.ebs": "aws",
     "aws.rds": "aws",
+    "aws.ec2": "aws",
+    "aws.ecs": "aws",
+    "aws.eks": "aws",
+    "aws.lambda": "aws",
 }
 """Every kind that this release knows, and the optional dependency group that it wants ('' for none)."""
 

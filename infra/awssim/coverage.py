@@ -48,6 +48,7 @@ OTHERS = (
     ("dynamodb", "tables, backups, conditional writes", SIMULATED, "Moto."),
     ("dynamodb", "replicas, restore to a time", MISSING, "Moto accepts both and does neither."),
     ("ecs, eks", "services, node groups", SIMULATED, "Moto; nothing runs."),
+    ("lambda", "event source mappings", SIMULATED, "Moto; on and off at once, and no function is called."),
     ("cloudformation", "creation of stacks", SIMULATED, "Moto."),
     ("cloudformation", "updates, change sets, drift", MISSING, "Moto replaces what it should update."),
     ("ssm", "parameters", SIMULATED, "Moto."),

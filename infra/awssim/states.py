@@ -11,7 +11,8 @@ from typing import Any
 
 from moto.ec2.models.amis import Ami
 from moto.ec2.models.elastic_block_store import Snapshot
-from moto.ec2.models.instances import InstanceState
+from moto.ec2.models.instances import Instance, InstanceState
+from moto.eks.models import Nodegroup
 from moto.moto_api import state_manager
 from moto.rds.models import DBCluster, DBClusterSnapshot, DBInstance, DBSnapshot
 
@@ -33,9 +34,11 @@ INSTANCE_STATES: Passing = {
 INSTANCE_CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
 SETTLED = (None, 0.0)
 MODELS = (
+    "ec2.checks",
     "ec2.image",
     "ec2.instance",
     "ec2.snapshot",
+    "eks.nodegroup",
     "rds.cluster",
     "rds.cluster-snapshot",
     "rds.instance",
@@ -144,6 +147,23 @@ class TimedCluster(Timed):
         self._inner.__set__(thing, value)
 
 
+class Checks:
+    """A status check of an instance: `initializing` for a while, counted from the first look that finds it running."""
+
+    def __init__(self, inner: property) -> None:
+        self._inner = inner
+
+    def __get__(self, thing: Any, owner: type | None = None) -> Any:
+        if thing is None:
+            return self
+        found = self._inner.__get__(thing)
+        if found["Status"] != "ok":
+            vars(thing).pop("checks/since", None)
+            return found
+        since = vars(thing).setdefault("checks/since", time.monotonic())
+        return {"Status": "initializing"} if time.monotonic() - since < delay("ec2.checks") else found
+
+
 class Code:
     """The number of an instance's state: always that of its name."""
 
@@ -155,14 +175,18 @@ class Code:
 
 
 DB_INSTANCE = Timed("rds.instance", "status", DB_STATES)
+NODEGROUP = Timed("eks.nodegroup", "status", {(None, "ACTIVE"): "CREATING", ("ACTIVE", "ACTIVE"): "UPDATING"})
 
 
 def apply() -> None:
     """Give moto's models states that take time. Once, before the first request."""
     InstanceState.name = Timed("ec2.instance", "name", INSTANCE_STATES)
     InstanceState.code = Code()
+    Instance.instance_status = Checks(Instance.instance_status)
+    Instance.system_status = Checks(Instance.system_status)
     Snapshot.status = Timed("ec2.snapshot", "status", {(None, "completed"): "pending"})
     Ami.state = Timed("ec2.image", "state", {(None, "available"): "pending"})
+    Nodegroup.status = NODEGROUP
     DBInstance.status = DB_INSTANCE
     DBSnapshot.status = Timed("rds.snapshot", "status", {(None, "available"): "creating"})
     DBClusterSnapshot.status = Timed("rds.cluster-snapshot", "status", {(None, "available"): "creating"})

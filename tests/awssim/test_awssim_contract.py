@@ -79,6 +79,11 @@ def _one(image: str) -> dict[str, Any]:
     return {"ImageId": image, "MinCount": 1, "MaxCount": 1}
 
 
+def _resized(world: World, desired: int) -> dict[str, Any]:
+    cluster, group = world.nodegroup()
+    return {"clusterName": cluster, "nodegroupName": group, "scalingConfig": {"desiredSize": desired}}
+
+
 NOBODY = "Z0000000000000"
 CASES = {
     "StartInstances": Case(
@@ -149,6 +154,7 @@ CASES = {
         lambda _: {"DBInstanceIdentifier": "nobody", "SkipFinalSnapshot": True},
         region=WEST,
     ),
+    "UpdateNodegroupConfig": Case("eks", lambda w: _resized(w, 2), lambda w: _resized(w, 4)),
     "ChangeResourceRecordSets": Case("route53", lambda w: _batch(w, "CREATE"), lambda w: _batch(w, "DELETE")),
     "GetServiceQuota": Case(
         "service-quotas",

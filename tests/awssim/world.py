@@ -63,6 +63,26 @@ class World:
         )
         return name
 
+    def nodegroup(self, region: str = EAST) -> tuple[str, str]:
+        """A cluster of EKS and its node group of 0 to 3 nodes, which has none, with the instances' group behind it."""
+        name, eks, scaling = self.name(), self.client("eks", region), self.client("autoscaling", region)
+        subnet = self.client("ec2", region).describe_subnets()["Subnets"][0]["SubnetId"]
+        role = "arn:aws:iam::123456789012:role/nodes"
+        eks.create_cluster(name=name, roleArn=role, resourcesVpcConfig={"subnetIds": [subnet]})
+        sizes = {"minSize": 0, "maxSize": 3, "desiredSize": 0}
+        made = eks.create_nodegroup(
+            clusterName=name, nodegroupName="workers", nodeRole=role, subnets=[subnet], scalingConfig=sizes
+        )
+        behind = made["nodegroup"]["resources"]["autoScalingGroups"][0]["name"]
+        scaling.create_launch_configuration(
+            LaunchConfigurationName=name, ImageId=self.image(region), InstanceType="t3.micro"
+        )
+        scaling.create_auto_scaling_group(
+            AutoScalingGroupName=behind, LaunchConfigurationName=name, AvailabilityZones=[f"{region}a"],
+            MinSize=0, MaxSize=3, DesiredCapacity=0,
+        )  # fmt: skip
+        return name, "workers"
+
     def zone(self) -> str:
         """A hosted zone `example.test`."""
         made = self.client("route53").create_hosted_zone(Name="example.test", CallerReference=self.name())

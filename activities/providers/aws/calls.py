@@ -15,6 +15,7 @@ import asyncio
 import functools
 import hashlib
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -41,10 +42,12 @@ class Aws:
         """`run` goes into the name of the role's session, by which CloudTrail tells who it was."""
         self.site = site
         self.region = site.region
+        self.calls: Counter[str] = Counter()
+        """How often each operation was asked for, every page of a list by itself."""
         self._settings = settings
         self._session_name = session_name(run)
 
-    async def read(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+    async def read(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         """Ask; tried three times.
 
         Raises:
@@ -52,7 +55,7 @@ class Aws:
         """
         return await self._call(Nature.READ, service, operation, parameters)
 
-    async def change(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+    async def change(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         """Act; sent once. Ask `context.still_mine()` before.
 
         Raises:
@@ -61,11 +64,11 @@ class Aws:
         """
         return await self._call(Nature.CHANGE, service, operation, parameters)
 
-    async def repeatable(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+    async def repeatable(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         """A change that does the same when it is sent twice, by a token or by its nature; tried three times."""
         return await self._call(Nature.CHANGE, service, operation, parameters, repeat=True)
 
-    async def pages(self, service: str, operation: str, member: str, **parameters: Any) -> list[Any]:
+    async def pages(self, service: str, operation: str, member: str, /, **parameters: Any) -> list[Any]:
         """All pages of a list; `member` names the list in the answer."""
 
         def collect() -> list[Any]:
@@ -73,6 +76,7 @@ class Aws:
             found: list[Any] = []
             for page in client.get_paginator(operation).paginate(**parameters):
                 found += page.get(member, [])
+                self.calls[operation] += 1
             return found
 
         return await self._settled(collect, Nature.READ, service, operation)
@@ -80,6 +84,8 @@ class Aws:
     async def _call(
         self, nature: Nature, service: str, operation: str, parameters: dict[str, Any], repeat: bool = False
     ) -> dict[str, Any]:
+        self.calls[operation] += 1
+
         def call() -> dict[str, Any]:
             client = self._client(service, repeat=repeat or nature is Nature.READ)
             answer: dict[str, Any] = getattr(client, operation)(**parameters)

@@ -57,4 +57,15 @@ DbInstanceClass = Annotated[
 DbGroupName = Annotated[
     str,
     _form(r"^[A-Za-z][A-Za-z0-9._ -]{0,254}$", "A subnet group or a parameter group of RDS.", "shop-private"),
+ClusterName = Annotated[
+    str, _form(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,254}$", "A cluster of ECS or EKS, or an ECS service, by name.", "shop")
+]
+NodegroupName = Annotated[str, _form(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$", "A node group of EKS.", "shop-workers")]
+MappingId = Annotated[
+    str,
+    _form(
+        r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+        "An event source mapping of Lambda.",
+        "14e0db71-1234-4f4b-8c2d-0123456789ab",
+    ),
 ]

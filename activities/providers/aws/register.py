@@ -5,13 +5,13 @@ conditional, and it is made immediately before each effect. A call that was sent
 can still land after it; the window is the time of one call, and the lease of the application stands before all this.
 
 Invariants: the epoch of an item only rises; what stood before a step is noted by its first attempt, before its effect,
-and never changed.
+and never changed. Which way a step took (`intend`) is the last one that was tried.
 """
 
 import json
 from typing import Any
 
-from workflows.model.failure import Code, PermanentError
+from workflows.model.failure import Code, OutcomeUnknownError, PermanentError
 from workflows.model.messages import StepRequest
 
 from .calls import Aws
@@ -21,6 +21,7 @@ _TAKE = "SET epoch = :e, notes = :fresh"
 _TAKE_IF = "attribute_not_exists(epoch) OR epoch < :e"
 _NOTE = "SET notes.#k = :note"
 _NOTE_IF = "epoch = :e AND attribute_not_exists(notes.#k)"
+_INTEND_IF = "epoch = :e"
 
 
 class Register:
@@ -42,7 +43,7 @@ class Register:
         note = {"S": json.dumps(before, sort_keys=True, default=str)}
         fresh = {"M": {self._ref.key: note}}
         if await self._write(_TAKE, _TAKE_IF, {":fresh": fresh}) or await self._write(
-            _NOTE, _NOTE_IF, {":note": note}, key=True
+            _NOTE, _NOTE_IF, {":note": note}, key=self._ref.key
         ):
             return before
         return await self._noted_now() or before
@@ -54,6 +55,24 @@ class Register:
             PermanentError: STALE_EPOCH, when a later run stands in the register.
         """
         return await self._noted_now()
+
+    async def intend(self, part: str, way: str) -> None:
+        """Say which way is taken for a part of the effect, before it is taken and after `claim`, so that the attempt
+        after a lost answer takes the same one.
+
+        Raises:
+            PermanentError: STALE_EPOCH, when a later run stands in the register.
+        """
+        key = f"{self._ref.key}#{part}"
+        if not await self._write(_NOTE, _INTEND_IF, {":note": {"S": way}}, key=key):
+            self._insist(await self._read())
+            raise OutcomeUnknownError(f"{self._id} was taken out of the register meanwhile.", "It is tried again.")
+
+    async def intended(self) -> dict[str, str]:
+        """The last way of each part."""
+        notes = (await self._read()).get("notes", {}).get("M", {})
+        start = f"{self._ref.key}#"
+        return {key.removeprefix(start): str(note["S"]) for key, note in notes.items() if key.startswith(start)}
 
     async def _noted_now(self) -> dict[str, Any] | None:
         item = await self._read()
@@ -71,8 +90,8 @@ class Register:
         item: dict[str, Any] = found.get("Item", {})
         return item
 
-    async def _write(self, update: str, condition: str, values: dict[str, Any], key: bool = False) -> bool:
-        named = {"ExpressionAttributeNames": {"#k": self._ref.key}} if key else {}
+    async def _write(self, update: str, condition: str, values: dict[str, Any], key: str = "") -> bool:
+        named = {"ExpressionAttributeNames": {"#k": key}} if key else {}
         try:
             await self._aws.repeatable(
                 "dynamodb",

@@ -4,6 +4,10 @@ from infra.awssim.patches import autoscaling, ec2, rds, route53, servicequotas
 from infra.awssim.patches.registry import PATCHES, Patch
 
 __all__ = ["PATCHES", "Patch", "apply", "autoscaling", "ec2", "rds", "route53", "servicequotas"]
+from infra.awssim.patches import autoscaling, ec2, eks, rds, route53
+from infra.awssim.patches.registry import PATCHES, Patch
+
+__all__ = ["PATCHES", "Patch", "apply", "autoscaling", "ec2", "eks", "rds", "route53"]
 
 
 def apply() -> None:

@@ -60,7 +60,10 @@ def create_volume(original: Function, this: Any, *args: Any, **kwargs: Any) -> A
 
 @patch(InstanceBackend, "run_instances", "ec2", "RunInstances")
 def run_instances(original: Function, this: Any, image_id: str, *args: Any, **kwargs: Any) -> Any:
-    """An instance comes from an available image only: `InvalidAMIID.Unavailable`."""
+    """The image is available (`InvalidAMIID.Unavailable`), the template exists (`InvalidLaunchTemplateId.NotFound`)."""
+    template = (kwargs.get("launch_template") or {}).get("LaunchTemplateId")
+    if template and template not in this.launch_templates:
+        raise EC2ClientError("InvalidLaunchTemplateId.NotFound", f"LaunchTemplate {template} not found")
     image = this.amis.get(image_id)
     if image is not None and image.state != "available":
         raise EC2ClientError("InvalidAMIID.Unavailable", f"The AMI ID '{image_id}' is currently {image.state}")

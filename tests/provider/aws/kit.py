@@ -15,6 +15,7 @@ from tests.awssim.world import EAST, WEST, World
 from tests.provider.conformance import Conformance, Subject
 from tests.provider.support import NEW, OLD, context
 from workflows.model.failure import Code, OutcomeUnknownError, SeawallError, TemporaryError
+from workflows.model.messages import StepRequest
 
 REGIONS = {OLD: EAST, NEW: WEST}
 T = TypeVar("T")
@@ -35,6 +36,13 @@ class AwsSubject(Subject):
     def __init__(self, folder: Path, world: World) -> None:
         self.folder, self.world, self.sim = folder, world, world.sim
         self.mark = world.mark()
+        self.component = world.name()
+
+    def own(self, asked: StepRequest) -> StepRequest:
+        """Of a component of its own: no other test has left a note in its register, or has used its tokens."""
+        step = f"{self.component}.{asked.ref.step.partition('.')[2]}"
+        target = asked.target.model_copy(update={"name": self.component})
+        return asked.model_copy(update={"target": target, "ref": asked.ref.model_copy(update={"step": step})})
 
     def arrived(self) -> int:
         """How often the operation was asked for, in all regions."""
