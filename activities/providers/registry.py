@@ -17,7 +17,10 @@ KINDS: Mapping[str, str] = {
     "dns": "dns",
     "power.http": "",
     "files": "",
+    "aws.accelerator": "aws",
+    "aws.arc": "aws",
     "aws.asg": "aws",
+    "aws.elb": "aws",
     "aws.route53": "aws",
 }
 """Every kind that this release knows, and the optional dependency group that it wants ('' for none)."""

@@ -35,6 +35,7 @@ MODELS = (
     "ec2.image",
     "ec2.instance",
     "ec2.snapshot",
+    "globalaccelerator.accelerator",
     "rds.cluster",
     "rds.cluster-snapshot",
     "rds.instance",
