@@ -39,6 +39,7 @@ MODELS = (
     "ec2.instance",
     "ec2.snapshot",
     "eks.nodegroup",
+    "globalaccelerator.accelerator",
     "rds.cluster",
     "rds.cluster-snapshot",
     "rds.instance",
