@@ -118,10 +118,10 @@ class Aws:
 
     def _client(self, service: str, repeat: bool) -> Any:
         limits = (self._settings.connect_timeout.total_seconds(), self._settings.read_timeout.total_seconds())
-        role = self.site.role or ""
         place = Place(self.site.region, self.region, self._endpoint)
-        session = self._session_name if role else ""
-        return _client(service, place, role, session, limits, repeat and not self._endpoint)
+        role = self.site.role
+        who = Identity(role, self._session_name, self.site.external_id or "") if role else None
+        return _client(service, place, who, limits, repeat and not self._endpoint)
 
 
 def session_name(run: str) -> str:
@@ -148,13 +148,25 @@ class Place(NamedTuple):
     """Empty for the region's own."""
 
 
-def _client(service: str, place: Place, role: str, session: str, limits: tuple[float, float], repeat: bool) -> Any:
+class Identity(NamedTuple):
+    """A role that is taken on; without one, the worker is who it is."""
+
+    role: str
+    session: str
+    external_id: str
+    """Empty where the role's trust asks for none."""
+
+
+Limits = tuple[float, float]
+
+
+def _client(service: str, place: Place, who: Identity | None, limits: Limits, repeat: bool) -> Any:
     with _LOCK:  # botocore makes clients in one thread only; using them is safe in any.
-        return _made(service, place, role, session, limits, repeat)
+        return _made(service, place, who, limits, repeat)
 
 
 @functools.lru_cache(maxsize=256)
-def _made(service: str, place: Place, role: str, session: str, limits: tuple[float, float], repeat: bool) -> Any:
+def _made(service: str, place: Place, who: Identity | None, limits: Limits, repeat: bool) -> Any:
     config = Config(
         region_name=place.region,
         connect_timeout=limits[0],
@@ -163,24 +175,27 @@ def _made(service: str, place: Place, role: str, session: str, limits: tuple[flo
         user_agent_extra="seawall",
         max_pool_connections=16,
     )
-    made = _session(place.home, role, session, limits)
+    made = _session(place.home, who, limits)
     return made.client(service, region_name=place.region, endpoint_url=place.endpoint or None, config=config)
 
 
 @functools.lru_cache(maxsize=64)
-def _session(region: str, role: str, session: str, limits: tuple[float, float]) -> boto3.session.Session:
-    if not role:
+def _session(region: str, who: Identity | None, limits: Limits) -> boto3.session.Session:
+    if who is None:
         return boto3.session.Session(region_name=region)
-    return boto3.session.Session(botocore_session=_assumed(region, role, session, limits), region_name=region)
+    return boto3.session.Session(botocore_session=_assumed(region, who, limits), region_name=region)
 
 
-def _assumed(region: str, role: str, session: str, limits: tuple[float, float]) -> Session:
+def _assumed(region: str, who: Identity, limits: Limits) -> Session:
     """A session under the role, which asks for new credentials before the old ones expire."""
     config = Config(connect_timeout=limits[0], read_timeout=limits[1], retries={"total_max_attempts": READ_TRIES})
     sts = boto3.session.Session(region_name=region).client("sts", config=config)
 
+    asked = {"RoleArn": who.role, "RoleSessionName": who.session, "DurationSeconds": SESSION_SECONDS}
+    asked |= {"ExternalId": who.external_id} if who.external_id else {}
+
     def refresh() -> dict[str, str]:
-        found = sts.assume_role(RoleArn=role, RoleSessionName=session, DurationSeconds=SESSION_SECONDS)["Credentials"]
+        found = sts.assume_role(**asked)["Credentials"]
         return {
             "access_key": found["AccessKeyId"],
             "secret_key": found["SecretAccessKey"],

@@ -121,8 +121,11 @@ UNUSED: Mapping[str, frozenset[str]] = {
 TAGGED: Mapping[str, tuple[str, ...]] = {
     "ec2:CreateTags": ("image", "instance", "network-interface", "snapshot", "volume"),
     "rds:AddTagsToResource": ("cluster", "cluster-snapshot", "db", "snapshot"),
+    "rds:RemoveTagsFromResource": ("cluster", "cluster-snapshot", "db", "snapshot"),
 }
-"""What is given tags; AWS has the actions for some hundred types."""
+"""What is given tags, or loses them; AWS has the actions for some hundred types."""
+TAG_AT_BIRTH = frozenset({"ec2:CreateTags", "rds:AddTagsToResource"})
+"""Wanted by whatever makes something with tags."""
 
 ARNS: Mapping[str, str] = {"s3:object": "arn:aws:s3:::*/*", "s3:bucket": "arn:aws:s3:::*"}
 REGISTER = "arn:aws:dynamodb:*:*:table/seawall"
@@ -171,6 +174,8 @@ def actions_of(service: str, name: str) -> tuple[str, ...]:
         LookupError: IAM has no such action: a rule is missing here.
     """
     plain = f"{PREFIXES.get(service) or _model(service).signing_name}:{name}"
+    if plain == "sts:GetCallerIdentity":
+        return ()  # "No permissions are required to perform this operation" (STS API reference).
     found = OTHER_NAMES.get(plain, (plain,))
     whole = tuple(dict.fromkeys((*found, *ALSO.get(plain, ()))))
     for action in whole:

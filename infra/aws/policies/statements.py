@@ -30,6 +30,10 @@ _CONTENT = frozenset(
 _PASSED = "arn:aws:iam::*:role/seawall/*"
 """Only roles below this path can be given to an instance: whoever may pass any role may do what any role may."""
 
+_JOINED = frozenset({"Change", "Look"})
+"""Rules whose actions stand in one statement with all their resources, which saves room: an action is never asked of a
+resource that it does not know, and the condition is the same for all."""
+
 
 def removes(action: str) -> bool:
     """Whether the action destroys. `s3:DeleteObject` puts a marker before a version, and the version stays."""
@@ -51,23 +55,27 @@ def _of(duty: Duty, calls: Calls) -> set[str]:
 
 def policy(duty: Duty, calls: Calls) -> dict[str, Any]:
     """The policy of a duty."""
-    statements = [*_allowed(duty, wanted(duty, calls)), *_denied(duty, calls)]
-    return {"Version": VERSION, "Statement": statements}
+    allowed = list(_allowed(duty, wanted(duty, calls)))
+    own = {action for one in allowed for action in one["Action"]}
+    return {"Version": VERSION, "Statement": [*allowed, *_denied(duty, own, calls)]}
 
 
 def _allowed(duty: Duty, found: set[str]) -> Iterator[Statement]:
     """One statement for all actions of the same limits."""
     rules: dict[str, Statement] = {}
-    groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    groups: dict[tuple[str, tuple[str, ...]], tuple[set[str], set[str]]] = {}
     for action in sorted(found):
         places: dict[str, set[str]] = {}
         for name, condition, resource in _limits(duty, action, found):
             rules[name] = condition
             places.setdefault(name, set()).add(resource)
         for name, resources in places.items():
-            groups.setdefault((name, tuple(sorted(resources))), []).append(action)
-    for number, ((name, where), actions) in enumerate(sorted(groups.items()), 1):
-        yield _statement("Allow", f"{name}{number}", actions, where, rules[name])
+            key = (name, () if name in _JOINED else tuple(sorted(resources)))
+            actions, where = groups.setdefault(key, (set(), set()))
+            actions.add(action)
+            where |= resources
+    for number, ((name, _), (actions, where)) in enumerate(sorted(groups.items()), 1):
+        yield _statement("Allow", f"{name}{number}", sorted(actions), sorted(where), rules[name])
 
 
 def _limits(duty: Duty, action: str, found: set[str]) -> Iterator[tuple[str, Statement, str]]:
@@ -82,7 +90,7 @@ def _limits(duty: Duty, action: str, found: set[str]) -> Iterator[tuple[str, Sta
         yield "Grant" if grant else "Keys", {**_has("Resource", OURS), **grant}, iam.arn(action, "key")
     elif action in iam.TAGGED:
         for kind in iam.types(action):
-            if not found.isdisjoint(iam.CREATES):
+            if action in iam.TAG_AT_BIRTH and not found.isdisjoint(iam.CREATES):
                 yield f"TagAtBirth{action[:3].capitalize()}", _at_birth(action, mark, found), iam.arn(action, kind)
             yield "TagLater", {**_has("Resource", mark), **_NOT_AS_MADE}, iam.arn(action, kind)
     elif not iam.types(action):
@@ -108,10 +116,9 @@ def _by_type(duty: Duty, action: str, mark: str) -> Iterator[tuple[str, Statemen
             yield ("Records", _RECORDS, resource) if action.startswith("route53:Change") else ("Untold", {}, resource)
 
 
-def _denied(duty: Duty, calls: Calls) -> Iterator[Statement]:
+def _denied(duty: Duty, own: set[str], calls: Calls) -> Iterator[Statement]:
     """What stays forbidden even when another policy of the role allows it."""
     everything = {action for one in Duty for action in wanted(one, calls) if not iam.reads(action)}
-    own = wanted(duty, calls)
     if duty is Duty.DRILL:
         if other := everything - own:
             yield _statement("Deny", "NothingOfOtherDuties", sorted(other), ["*"], {})
