@@ -1,5 +1,7 @@
 """Preflight, against the simulator: each thing that may be lacking is found, and nothing else is."""
 
+import dataclasses
+import shutil
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,12 +16,16 @@ from activities.providers.aws.component import AwsProvider
 from activities.providers.aws.settings import AwsSettings, AwsSite
 from activities.providers.base import now
 from infra.awssim.faults import Kind, Rule
+from infra.awssim.handle import Simulator
 from tests.awssim.world import WEST, World
 from tests.provider.aws.kit import worker
 from tests.provider.support import NEW
+from workers.cli.doctor_application import application_rows
+from workers.settings import read_settings
 from workflows.model.observed import Observation, Reach
 from workflows.model.runbook import Role
 
+RUNBOOKS = Path(__file__).parents[3] / "runbooks"
 GONE = {
     "image": "ami-0123456789abcdef0",
     "subnet": "subnet-0123456789abcdef0",
@@ -250,3 +256,15 @@ def _self_signed(days: int) -> tuple[bytes, bytes]:
     pem = serialization.Encoding.PEM
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return private, made.public_bytes(pem)
+
+
+def test_the_doctor_asks_each_site_of_an_application(sim: Simulator, tmp_path: Path) -> None:
+    """Nothing of what the shipped runbook names is there."""
+    for name, copy in (("cloud-archive.yaml", ""), ("cloud-archive.values.example.yaml", "cloud-archive.values.yaml")):
+        shutil.copy(RUNBOOKS / name, tmp_path / (copy or name))
+    rows = application_rows(dataclasses.replace(read_settings(), runbooks=tmp_path), "cloud-archive")
+    found = {(row.name, row.detail.partition(":")[0]) for row in rows if row.good is False and row.mend}
+    for site in ("primary", "recovery"):
+        assert (f"web at {site}", "SUBNET_MISSING") in found
+        assert (f"index at {site}", "KEY_MISSING") in found
+    assert not any(row.good for row in rows)
