@@ -28,6 +28,7 @@ KINDS: Mapping[str, str] = {
     "aws.ecs": "aws",
     "aws.eks": "aws",
     "aws.lambda": "aws",
+    "aws.s3": "aws",
 }
 """Every kind that this release knows, and the optional dependency group that it wants ('' for none)."""
 

@@ -6,8 +6,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 from botocore.validate import ParamValidator
 
-# Errors that AWS documents for every service of the query protocol, so that no model lists them.
-COMMON = {"ValidationError"}
+# Errors that AWS documents for every operation of a protocol or a service, so that no model lists them.
+COMMON = {"AccessDenied", "ValidationError"}
 
 
 def faults_of_reply(client: Any, operation: str, reply: dict[str, Any]) -> list[str]:

@@ -84,6 +84,30 @@ def _resized(world: World, desired: int) -> dict[str, Any]:
     return {"clusterName": cluster, "nodegroupName": group, "scalingConfig": {"desiredSize": desired}}
 
 
+def _object(world: World, denied: bool = False, **more: Any) -> dict[str, Any]:
+    """A bucket with an object `a`; its policy may deny every further write."""
+    s3, name = world.client("s3"), world.name()
+    s3.create_bucket(Bucket=name)
+    s3.put_object(Bucket=name, Key="a", Body=b"a")
+    if denied:
+        world.deny(name)
+    return {"Bucket": name, "Key": "a", **more}
+
+
+def _copied(world: World, denied: bool = False) -> dict[str, Any]:
+    source = _object(world)
+    return _object(world, denied, CopySource={"Bucket": source["Bucket"], "Key": "a"}) | {"Key": "b"}
+
+
+def _upload(world: World, denied: bool = False) -> dict[str, Any]:
+    s3, at = world.client("s3"), _object(world)
+    upload = at | {"UploadId": s3.create_multipart_upload(**at)["UploadId"]}
+    part = {"PartNumber": 1, "ETag": s3.upload_part(**upload, PartNumber=1, Body=b"a")["ETag"]}
+    if denied:
+        world.deny(at["Bucket"])
+    return upload | {"MultipartUpload": {"Parts": [part]}}
+
+
 NOBODY = "Z0000000000000"
 CASES = {
     "StartInstances": Case(
@@ -175,6 +199,10 @@ CASES = {
     "AssociateVPCWithHostedZone": Case(
         "route53", lambda w: _private(w, 1, spare=True), lambda w: _private(w, 1) | {"HostedZoneId": NOBODY}
     ),
+    "PutObject": Case("s3", lambda w: _object(w), lambda w: _object(w, denied=True)),
+    "DeleteObject": Case("s3", lambda w: _object(w), lambda w: _object(w, denied=True)),
+    "CopyObject": Case("s3", lambda w: _copied(w), lambda w: _copied(w, denied=True)),
+    "CompleteMultipartUpload": Case("s3", lambda w: _upload(w), lambda w: _upload(w, denied=True)),
     "DisassociateVPCFromHostedZone": Case("route53", lambda w: _private(w, 2), lambda w: _private(w, 1)),
 }
 

@@ -1,5 +1,6 @@
 """Storage behaves as documented where moto does not."""
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -30,3 +31,21 @@ def test_a_copy_of_a_snapshot_waits_for_it_and_does_not_name_its_volume(world: W
     made = west.copy_snapshot(SourceRegion=EAST, SourceSnapshotId=taken)["SnapshotId"]
     (found,) = west.describe_snapshots(SnapshotIds=[made])["Snapshots"]
     assert (found["VolumeId"], found["VolumeSize"]) == ("vol-ffffffff", 1)
+
+
+def test_a_bucket_that_is_denied_takes_writes_of_the_spared_role_only(world: World) -> None:
+    bucket, role = world.bucket(), "arn:aws:iam::123456789012:role/copier"
+    world.deny(bucket, role)
+    s3 = world.client("s3")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.put_object(Bucket=bucket, Key="a", Body=b"a")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        # The permission comes before the condition: so a fence is probed without a trace.
+        s3.put_object(Bucket=bucket, Key="a", Body=b"a", IfMatch='"0"')
+    key = world.client("sts").assume_role(RoleArn=role, RoleSessionName="copier")["Credentials"]
+    names = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+    keys = dict(zip(names, (key["AccessKeyId"], key["SecretAccessKey"], key["SessionToken"]), strict=True))
+    spared = boto3.session.Session(**keys).client("s3", region_name=EAST, endpoint_url=world.sim.url)
+    spared.put_object(Bucket=bucket, Key="a", Body=b"a")
+    assert s3.get_object(Bucket=bucket, Key="a")["Body"].read() == b"a"
+    assert s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "a"}]})["Errors"][0]["Code"] == "AccessDenied"

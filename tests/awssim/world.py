@@ -1,6 +1,7 @@
 """Things to test with, each made by one call."""
 
 import itertools
+import json
 from typing import Any
 
 from infra.awssim.handle import Simulator
@@ -125,6 +126,23 @@ class World:
         if service == "rds":
             return client.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"][0]
         return client.describe_instances(InstanceIds=[name])["Reservations"][0]["Instances"][0]
+
+    def bucket(self, region: str = EAST) -> str:
+        """A bucket that keeps versions."""
+        name, s3 = f"bucket-{self.name()}", self.client("s3", region)
+        where = {} if region == EAST else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        s3.create_bucket(Bucket=name, **where)
+        s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+        return name
+
+    def deny(self, bucket: str, *spared: str) -> None:
+        """Deny every write to it, but those of some roles."""
+        statement: dict[str, Any] = {"Sid": "no", "Effect": "Deny", "Principal": "*"}
+        statement |= {"Action": ["s3:PutObject", "s3:DeleteObject"], "Resource": f"arn:aws:s3:::{bucket}/*"}
+        if spared:
+            statement["Condition"] = {"ArnNotLike": {"aws:PrincipalArn": list(spared)}}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        self.client("s3").put_bucket_policy(Bucket=bucket, Policy=document)
 
     def lines(self, operation: str, after: int = 0) -> list[Entry]:
         """What the ledger says of an operation."""
