@@ -174,3 +174,35 @@ def test_a_drill_has_items_of_its_own_in_the_register() -> None:
         context = {"dynamodb:LeadingKeys": [key]}
         assert allowed(POLICIES[Duty.DRILL], "dynamodb:UpdateItem", table, context) is expected
         assert allowed(POLICIES[Duty.FAILOVER], "dynamodb:UpdateItem", table, context)
+
+
+def test_a_drill_may_make_clones_that_are_marked_as_its_own_and_no_others() -> None:
+    drill = POLICIES[Duty.DRILL]
+    for action, made in (("ec2:RunInstances", INSTANCE), ("rds:RestoreDBInstanceFromDBSnapshot", DB)):
+        assert allowed(drill, action, made, {"aws:RequestTag/seawall:bubble": "drill-1"})
+        assert not allowed(drill, action, made, {"aws:RequestTag/seawall:run": "failover/shop/1"})
+    assert allowed(drill, "rds:PromoteReadReplica", DB, IN_A_BUBBLE)
+    assert allowed(drill, "rds:RestoreDBInstanceFromDBSnapshot", SNAPSHOT, PRODUCTION), "clones are made of its copies"
+
+
+def test_nobody_can_make_production_look_like_what_a_run_made() -> None:
+    """Else clean-up would take it."""
+    for duty in (Duty.REPLICATE, Duty.FAILOVER, Duty.DRILL):
+        for action, resource in (("ec2:CreateTags", INSTANCE), ("rds:AddTagsToResource", DB)):
+            for tag in ("seawall:run", "seawall:bubble"):
+                context = {**PRODUCTION, f"aws:RequestTag/{tag}": "x", "aws:TagKeys": [tag]}
+                assert not allowed(POLICIES[duty], action, resource, context)
+    context = {**PRODUCTION, "aws:TagKeys": ["seawall:abandoned"]}
+    assert allowed(POLICIES[Duty.FAILOVER], "rds:AddTagsToResource", DB, context)
+
+
+def test_clean_up_may_delete_what_a_run_made() -> None:
+    for action, resource in (("rds:DeleteDBSnapshot", SNAPSHOT), ("ec2:DeleteVolume", VOLUME)):
+        assert allowed(POLICIES[Duty.CLEAN_UP], action, resource, MADE_BY_A_RUN)
+
+
+def test_a_failover_changes_addresses_and_no_other_records() -> None:
+    key = "route53:ChangeResourceRecordSetsRecordTypes"
+    for kinds, expected in ((["A", "TXT"], True), (["MX"], False), (["A", "NS"], False), ([], False)):
+        context = {key: kinds} if kinds else {}
+        assert allowed(POLICIES[Duty.FAILOVER], "route53:ChangeResourceRecordSets", ZONE, context) is expected

@@ -46,7 +46,13 @@ OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
 
 _KEYS = ("kms:DescribeKey", "kms:CreateGrant", "kms:Decrypt", "kms:GenerateDataKeyWithoutPlaintext")
 _RECRYPT = (*_KEYS, "kms:ReEncryptFrom", "kms:ReEncryptTo")
+_OBJECT_KEYS = ("kms:Decrypt", "kms:GenerateDataKey")
 ALSO: Mapping[str, tuple[str, ...]] = {
+    "s3:CopyObject": _OBJECT_KEYS,
+    "s3:CreateMultipartUpload": _OBJECT_KEYS,
+    "s3:PutObject": _OBJECT_KEYS,
+    "s3:GetObject": ("kms:Decrypt",),
+    "s3:HeadObject": ("kms:Decrypt",),
     "ec2:CopyImage": ("ec2:CreateTags", *_RECRYPT),
     "ec2:CopySnapshot": ("ec2:CreateTags", *_RECRYPT),
     "ec2:CreateSnapshots": ("ec2:CreateTags",),
