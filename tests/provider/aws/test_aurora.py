@@ -209,6 +209,21 @@ async def test_the_old_cluster_is_waited_for_until_aurora_has_taken_it_in(pair: 
     assert verdict.equal is None
 
 
+async def test_a_switchover_goes_through_and_back(pair: Clusters) -> None:
+    provider, pair.mode = pair.provider(), Mode.PLANNED
+    for epoch, (old, new) in enumerate(((OLD, NEW), (NEW, OLD)), start=EPOCH):
+        seen = {site: await provider.observe("db", site, "control") for site in (OLD, NEW)}
+        pair.lag(200.0, old)
+        for site, verb in ((old, "fence"), (new, "sync_delta"), (new, "promote"), (old, "rebuild_replica")):
+            pair.verb, pair.planned = verb, seen[site]
+            asked = pair.asked(site, epoch)
+            there = asked.target.model_copy(update={"source": old, "target": new})
+            await getattr(provider, verb)(asked.model_copy(update={"target": there}))
+        assert pair.writers() == [pair.arns[new]]
+        assert pair.behind(new) == [pair.groups[new][0]]
+        assert pair.behind(old) == [pair.groups[old][1]]
+
+
 async def test_a_lag_that_nobody_measured_is_null(pair: Clusters) -> None:
     point = (await pair.provider().choose_recovery_point(pair.asked())).point
     assert point is not None

@@ -7,6 +7,7 @@ proof: nobody gets in any more, and a restart of the writer ends the connections
 from typing import TYPE_CHECKING, Any
 
 from activities.providers.aws.calls import Aws
+from activities.providers.aws.landed import landed
 from activities.providers.aws.tags import pairs
 from activities.providers.aws.waiting import until
 from activities.providers.base import now
@@ -66,8 +67,10 @@ async def fence(provider: "AuroraProvider", request: StepRequest) -> StepResult:
     before = await provider.claim(request, stands)
     if not done:
         await set_groups(provider, request, stands, (place.isolation_group,))
-        await _restart(provider, aws, stands.cluster.writer_instance)
-        await aws.repeatable("rds", "add_tags_to_resource", ResourceName=stands.cluster.arn, Tags=pairs({FENCED: mark}))
+        with landed("Its security groups were replaced"):
+            await _restart(provider, aws, stands.cluster.writer_instance)
+            tags = pairs({FENCED: mark})
+            await aws.repeatable("rds", "add_tags_to_resource", ResourceName=stands.cluster.arn, Tags=tags)
     words = f"every security group of {place.cluster} was replaced by {place.isolation_group}, its writer restarted"
     proof = FenceProof(
         component=request.target.name,

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from activities.providers.aws.errors import Refused
+from activities.providers.aws.landed import landed
 from activities.providers.aws.waiting import until
 from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import StepRequest, StepResult
@@ -27,10 +28,11 @@ async def promote(provider: "AuroraProvider", request: StepRequest) -> StepResul
     changed = not stands.writes and stands.topology.moving_to != stands.cluster.arn
     if changed:
         changed = await _move(provider, request, stands, again)
-    found = await _writing(provider, request)
-    if found.cluster.isolated_by(place.isolation_group):
-        await fence.set_groups(provider, request, found, place.security_groups)
-        found, changed = await _writing(provider, request), True
+    with landed("The writer was moved"):
+        found = await _writing(provider, request)
+        if found.cluster.isolated_by(place.isolation_group):
+            await fence.set_groups(provider, request, found, place.security_groups)
+            found, changed = await _writing(provider, request), True
     return StepResult(
         detail=f"{found.cluster.name} in {place.region} is the writer, {found.cluster.status}, and can be reached.",
         changed=changed,
