@@ -29,6 +29,7 @@ KINDS: Mapping[str, str] = {
     "aws.eks": "aws",
     "aws.lambda": "aws",
     "aws.s3": "aws",
+    "aws.aurora": "aws",
 }
 """Every kind that this release knows, and the optional dependency group that it wants ('' for none)."""
 

@@ -42,6 +42,7 @@ MODELS = (
     "globalaccelerator.accelerator",
     "rds.cluster",
     "rds.cluster-snapshot",
+    "rds.global-cluster",
     "rds.instance",
     "rds.snapshot",
     "route53.change",
@@ -175,6 +176,8 @@ class Code:
         """Moto sets both; the name decides."""
 
 
+GLOBAL_CLUSTER = "rds.global-cluster"
+"""How long the writer of an Aurora global database takes to move: kept by `patches.aurora`."""
 DB_INSTANCE = Timed("rds.instance", "status", DB_STATES)
 NODEGROUP = Timed("eks.nodegroup", "status", {(None, "ACTIVE"): "CREATING", ("ACTIVE", "ACTIVE"): "UPDATING"})
 
