@@ -16,10 +16,11 @@ from infra.awssim.faults import Kind, Rule
 from infra.awssim.handle import Simulator
 from infra.awssim.ledger import Outcome
 from tests.awssim.world import EAST, WEST, World, record
+from tests.provider import name_servers
 from tests.provider.aws.kit import REGIONS, AwsConformance, AwsSubject, worker
 from tests.provider.conformance import EPOCH, over
 from tests.provider.support import NEW, OLD, request
-from workflows.model.failure import Code, OutcomeUnknownError, PermanentError
+from workflows.model.failure import Code, OutcomeUnknownError, PermanentError, TemporaryError
 from workflows.model.messages import Ref, StepRequest, StepResult, Target
 from workflows.model.observed import Observation, Reach
 from workflows.model.runbook import Component
@@ -244,6 +245,35 @@ async def test_the_end_of_a_change_whose_answer_was_lost_is_not_claimed(tmp_path
         with pytest.raises(OutcomeUnknownError):
             await front.do()
     assert "the answer to 1 changes, which was lost" in (await front.do()).detail
+
+
+async def test_another_change_that_is_not_done_yet_is_waited_for(tmp_path: Path, world: World) -> None:
+    front = await simple_front(tmp_path, world)
+    busy = Rule(kind=Kind.ERROR, operation=front.operation, code="PriorRequestNotComplete", times=1)
+    async with front.met_by(busy):
+        with pytest.raises(TemporaryError) as caught:
+            await front.do()
+        assert (caught.value.code, bool(caught.value.delay)) == (Code.THROTTLED, True)
+        assert (await front.do()).changed
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("told", [True, False])
+async def test_the_resolver_is_waited_for_as_long_as_the_old_answer_may_live(
+    told: bool, tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name_servers.SECRET_NAME, name_servers.SECRET)
+    made_zone = world.client("route53").create_hosted_zone(Name=name_servers.ZONE, CallerReference=world.name())
+    zone = made_zone["HostedZone"]["Id"].removeprefix("/hostedzone/")
+    old = named(name_servers.NAME)
+    old["ResourceRecordSet"]["TTL"] = 1
+    world.change(zone, old)
+    front = await Front(tmp_path, world, simple(zone, name_servers.NAME, ttl="1s")).plan()
+    with name_servers.name_server("lab", tmp_path) as port:
+        name_servers.put(port, ADDRESSES[NEW if told else OLD])
+        result = await front.provider(resolver=f"127.0.0.1:{port}").flip_dns(front.request())
+    assert ("the resolver told it" in result.detail) == told
+    assert ("did not tell it within TTL" in result.detail) != told
 
 
 # --- Two zones with 1,200 records, of which the second fails ---
