@@ -56,6 +56,8 @@ class ArcSite(AwsSite):
 class ArcSettings(AwsSettings):
     """One cluster. What overrides a safety rule stands here, on the record, or nowhere."""
 
+    read_timeout: Duration = timedelta(seconds=5)
+    """For the answer of one endpoint, of which there are four more."""
     endpoints: tuple[Endpoint, ...]
     """All five, as `describe-cluster` lists them."""
     safety_rules_to_override: tuple[SafetyRuleArn, ...] = ()
