@@ -1,7 +1,6 @@
 """The services that moto has not: their answers and refusals keep to botocore's service models."""
 
 import time
-from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
@@ -10,45 +9,10 @@ from infra.awssim.arc import CLUSTER, CONFIG, REGIONS
 from infra.awssim.faults import Kind, Rule
 from infra.awssim.ledger import Outcome
 from tests.awssim.contract import faults_of_error, faults_of_reply
+from tests.awssim.panel import Panel
 from tests.awssim.world import EAST, WEST, World
 
 NOBODY = "arn:aws:route53-recovery-control::123456789012:controlpanel/0/routingcontrol/0"
-
-
-class Panel:
-    """Two routing controls, one of them on, of which at least one must be on."""
-
-    def __init__(self, world: World, wait: int = 0) -> None:
-        self.world = world
-        self.clients: dict[str, Any] = {}
-        config = world.client(CONFIG, WEST)
-        first = config.create_routing_control(ClusterArn="arn:aws:cluster", RoutingControlName=world.name())
-        panel = first["RoutingControl"]["ControlPanelArn"]
-        second = config.create_routing_control(
-            ClusterArn="arn:aws:cluster", ControlPanelArn=panel, RoutingControlName=world.name()
-        )
-        self.arns = [made["RoutingControl"]["RoutingControlArn"] for made in (first, second)]
-        self.ask({self.arns[0]: "On"})
-        self.made = config.create_safety_rule(
-            AssertionRule={
-                "Name": "one-is-on",
-                "ControlPanelArn": panel,
-                "AssertedControls": self.arns,
-                "RuleConfig": {"Type": "OR", "Threshold": 1, "Inverted": False},
-                "WaitPeriodMs": wait,
-            }
-        )
-        self.rule = self.made["AssertionRule"]["SafetyRuleArn"]
-
-    def ask(self, states: dict[str, str], region: str = REGIONS[0], **more: Any) -> Any:
-        entries = [{"RoutingControlArn": arn, "RoutingControlState": state} for arn, state in states.items()]
-        if region not in self.clients:
-            self.clients[region] = self.world.once(CLUSTER, region)
-        return self.clients[region].update_routing_control_states(UpdateRoutingControlStateEntries=entries, **more)
-
-    def states(self, region: str = REGIONS[0]) -> list[str]:
-        client = self.world.client(CLUSTER, region)
-        return [client.get_routing_control_state(RoutingControlArn=arn)["RoutingControlState"] for arn in self.arns]
 
 
 def test_routing_controls_keep_to_their_model(world: World) -> None:

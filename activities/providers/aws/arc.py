@@ -44,13 +44,22 @@ class Endpoint(Strict):
 class ArcSite(AwsSite):
     """The routing controls that are on while the application runs at a site, and off while it does not."""
 
-    controls: tuple[RoutingControlArn, ...] = Field(min_length=1)
+    controls: tuple[RoutingControlArn, ...]
+
+    @model_validator(mode="after")
+    def _some(self) -> "ArcSite":
+        if not self.controls:
+            raise ValueError("at least one routing control is wanted in `controls`: users are never sent nowhere")
+        return self
 
 
 class ArcSettings(AwsSettings):
     """One cluster. What overrides a safety rule stands here, on the record, or nowhere."""
 
-    endpoints: tuple[Endpoint, ...] = Field(min_length=ENDPOINTS, max_length=ENDPOINTS)
+    read_timeout: Duration = timedelta(seconds=5)
+    """For the answer of one endpoint, of which there are four more."""
+    endpoints: tuple[Endpoint, ...]
+    """All five, as `describe-cluster` lists them."""
     safety_rules_to_override: tuple[SafetyRuleArn, ...] = ()
     rule_wait: Duration = timedelta(seconds=6)
     """For how long a refusal by a safety rule is tried again: as long as the longest wait period, which is 5 s unless
@@ -59,8 +68,8 @@ class ArcSettings(AwsSettings):
 
     @model_validator(mode="after")
     def _each_once(self) -> "ArcSettings":
-        if len({one.region for one in self.endpoints}) != ENDPOINTS:
-            raise ValueError("the five endpoints of a cluster are in five regions")
+        if len(self.endpoints) != ENDPOINTS or len({one.region for one in self.endpoints}) != ENDPOINTS:
+            raise ValueError("a cluster has five endpoints, in five regions")
         controls = [arn for site in self.sites.values() for arn in site.controls]
         if len(controls) != len(set(controls)):
             raise ValueError("a routing control belongs to one site, and is named once")

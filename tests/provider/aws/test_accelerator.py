@@ -11,8 +11,8 @@ from activities.providers.aws.accelerator import PROVIDER, AcceleratorProvider
 from infra.awssim.faults import Kind, Rule
 from infra.awssim.handle import Simulator
 from tests.awssim.world import EAST, WEST, World
+from tests.provider.aws.front import front_request
 from tests.provider.aws.kit import REGIONS, AwsConformance, AwsSubject, worker
-from tests.provider.aws.test_arc import front_request
 from tests.provider.conformance import EPOCH, over
 from tests.provider.support import NEW, OLD
 from workflows.model.failure import OutcomeUnknownError
