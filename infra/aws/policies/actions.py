@@ -17,7 +17,7 @@ from infra.awssim.mutating import changes
 
 from .reading import Call
 
-PREFIXES = {"cloudwatch": "cloudwatch"}
+PREFIXES = {"cloudwatch": "cloudwatch", "resourcegroupstaggingapi": "tag"}
 """Where IAM's prefix is not the name that calls are signed with."""
 
 _READ_OBJECT = ("s3:GetObject", "s3:GetObjectVersion")
@@ -136,6 +136,8 @@ TAG_AT_BIRTH = frozenset({"ec2:CreateTags", "rds:AddTagsToResource"})
 ARNS: Mapping[str, str] = {"s3:object": "arn:aws:s3:::*/*", "s3:bucket": "arn:aws:s3:::*"}
 REGISTER = "arn:aws:dynamodb:*:*:table/seawall"
 REGISTER_ACTIONS = frozenset({"dynamodb:GetItem", "dynamodb:UpdateItem"})
+LEASE_ACTIONS = frozenset({"dynamodb:PutItem", "dynamodb:DeleteItem"})
+"""Of the register's items, only the lease of a bubble is put and deleted; those of production only rise."""
 
 
 @functools.cache
@@ -191,7 +193,9 @@ def actions_of(service: str, name: str) -> tuple[str, ...]:
 
 def _known(action: str) -> Mapping[str, Any]:
     prefix, _, name = action.partition(":")
-    found: Mapping[str, Any] = reference()[prefix]["Actions"][name.lower()]
+    found: Mapping[str, Any] | None = reference().get(prefix, {}).get("Actions", {}).get(name.lower())
+    if found is None:
+        raise LookupError(f"IAM knows no action {action}: its other name belongs into PREFIXES or OTHER_NAMES.")
     return found
 
 
@@ -212,7 +216,7 @@ def types(action: str) -> list[str]:
 
 def arn(action: str, kind: str) -> str:
     """A pattern of all resources of a type."""
-    if action in REGISTER_ACTIONS:
+    if action in REGISTER_ACTIONS | LEASE_ACTIONS:
         return REGISTER
     prefix = action.partition(":")[0]
     if f"{prefix}:{kind}" in ARNS:

@@ -27,6 +27,9 @@ _CONTENT = frozenset(
     }
 )
 """Reads that show what people keep, not merely that they keep it."""
+_CLONE, _LEASE = "*/*/*/*", "bubble/vpc-*"
+"""Items of the register: application, component, site and bubble, of which production's own have only three; and the
+lease of an isolated VPC."""
 _PASSED = "arn:aws:iam::*:role/seawall/*"
 """Only roles below this path can be given to an instance: whoever may pass any role may do what any role may."""
 
@@ -82,7 +85,9 @@ def _limits(duty: Duty, action: str, found: set[str]) -> Iterator[tuple[str, Sta
     """Where an action is allowed: the name of the rule, its condition, and the resource."""
     mark = MARKS.get(duty, OURS)
     if action in iam.REGISTER_ACTIONS:
-        yield "Register", _KEYS_OF_BUBBLES if duty is Duty.DRILL else {}, iam.REGISTER
+        yield "Register", _keys(_CLONE, _LEASE) if duty is Duty.DRILL else {}, iam.REGISTER
+    elif action in iam.LEASE_ACTIONS:
+        yield "Lease", _keys(_LEASE), iam.REGISTER
     elif action == "iam:PassRole":
         yield "PassRole", {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}, _PASSED
     elif action.startswith("kms:"):
@@ -132,9 +137,20 @@ def _denied(duty: Duty, own: set[str], calls: Calls) -> Iterator[Statement]:
 
 def _acts_on_tagged(action: str) -> bool:
     """Not what makes new things of production's copies, nor what unlocks those."""
-    if action in iam.CREATES or action in iam.REGISTER_ACTIONS or action.startswith(("kms:", "iam:")):
+    if (
+        action in iam.CREATES
+        or action in iam.REGISTER_ACTIONS | iam.LEASE_ACTIONS
+        or action.startswith(("kms:", "iam:"))
+    ):
         return False
     return any(iam.tagged(action, kind) for kind in iam.types(action))
+
+
+def _keys(*patterns: str) -> Statement:
+    return {
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(patterns)},
+        "Null": {"dynamodb:LeadingKeys": "false"},
+    }
 
 
 def _has(side: str, tag: str) -> Statement:
@@ -152,11 +168,6 @@ def _at_birth(action: str, mark: str, found: set[str]) -> Statement:
 
 _NOT_AS_MADE: Statement = {"ForAllValues:StringNotEquals": {"aws:TagKeys": [RUN, BUBBLE]}}
 """What stands cannot be made to look as if a run had made it: clean-up would take it."""
-_KEYS_OF_BUBBLES: Statement = {
-    "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["*/*/*/*"]},
-    "Null": {"dynamodb:LeadingKeys": "false"},
-}
-"""Application, component, site and bubble: production's own items have no fourth part."""
 _RECORDS: Statement = {
     "ForAllValues:StringEquals": {
         "route53:ChangeResourceRecordSetsRecordTypes": ["A", "AAAA", "CNAME", "TXT"],
