@@ -18,8 +18,10 @@ KINDS: Mapping[str, str] = {
     "power.http": "",
     "files": "",
     "aws.asg": "aws",
+    "aws.dynamodb": "aws",
     "aws.ebs": "aws",
     "aws.s3": "aws",
+    "aws.secrets": "aws",
 }
 """Every kind that this release knows, and the optional dependency group that it wants ('' for none)."""
 

@@ -1,9 +1,9 @@
 """Where moto's behaviour differs from what AWS documents: one module a service, one small function a method."""
 
-from infra.awssim.patches import autoscaling, ec2, rds, route53, s3
+from infra.awssim.patches import autoscaling, dynamodb, ec2, rds, route53, s3
 from infra.awssim.patches.registry import PATCHES, Patch
 
-__all__ = ["PATCHES", "Patch", "apply", "autoscaling", "ec2", "rds", "route53", "s3"]
+__all__ = ["PATCHES", "Patch", "apply", "autoscaling", "dynamodb", "ec2", "rds", "route53", "s3"]
 
 
 def apply() -> None:
