@@ -22,6 +22,7 @@ KINDS: Mapping[str, str] = {
     "aws.asg": "aws",
     "aws.elb": "aws",
     "aws.route53": "aws",
+    "aws.dynamodb": "aws",
     "aws.ebs": "aws",
     "aws.rds": "aws",
     "aws.ec2": "aws",
@@ -30,6 +31,7 @@ KINDS: Mapping[str, str] = {
     "aws.lambda": "aws",
     "aws.s3": "aws",
     "aws.aurora": "aws",
+    "aws.secrets": "aws",
 }
 """Every kind that this release knows, and the optional dependency group that it wants ('' for none)."""
 

@@ -46,7 +46,7 @@ OTHERS = (
     ("s3", "a bucket asked for in the wrong region", MISSING, "Moto answers."),
     ("s3", "replication", MISSING, "Moto keeps the rule and copies nothing."),
     ("dynamodb", "tables, backups, conditional writes", SIMULATED, "Moto."),
-    ("dynamodb", "replicas, restore to a time", MISSING, "Moto accepts both and does neither."),
+    ("dynamodb", "restore to a time", MISSING, "Moto restores what the table holds now."),
     ("ecs, eks", "services, node groups", SIMULATED, "Moto; nothing runs."),
     ("lambda", "event source mappings", SIMULATED, "Moto; on and off at once, and no function is called."),
     ("cloudformation", "creation of stacks", SIMULATED, "Moto."),

@@ -115,6 +115,12 @@ def _upload(world: World, denied: bool = False) -> dict[str, Any]:
 
 
 NO_CLUSTER = f"arn:aws:rds:{EAST}:123456789012:cluster:nobody"
+
+
+def _arn(table: str) -> str:
+    return f"arn:aws:dynamodb:{EAST}:123456789012:table/{table}"
+
+
 NOBODY = "Z0000000000000"
 CASES = {
     "StartInstances": Case(
@@ -222,6 +228,17 @@ CASES = {
     "DeleteHostedZone": Case("route53", lambda w: {"Id": w.zone()}, lambda _: {"Id": NOBODY}),
     "AssociateVPCWithHostedZone": Case(
         "route53", lambda w: _private(w, 1, spare=True), lambda w: _private(w, 1) | {"HostedZoneId": NOBODY}
+    ),
+    "UpdateTable": Case(
+        "dynamodb",
+        lambda w: {"TableName": w.table(), "ReplicaUpdates": [{"Create": {"RegionName": WEST}}]},
+        lambda _: {"TableName": "nobody", "ReplicaUpdates": [{"Create": {"RegionName": WEST}}]},
+    ),
+    "DescribeTable": Case("dynamodb", lambda w: {"TableName": w.table(WEST)}, lambda _: {"TableName": "nobody"}),
+    "TagResource": Case(
+        "dynamodb",
+        lambda w: {"ResourceArn": _arn(w.table()), "Tags": [{"Key": "a", "Value": "b"}]},
+        lambda _: {"ResourceArn": _arn("nobody"), "Tags": [{"Key": "a", "Value": "b"}]},
     ),
     "PutObject": Case("s3", lambda w: _object(w), lambda w: _object(w, denied=True)),
     "DeleteObject": Case("s3", lambda w: _object(w), lambda w: _object(w, denied=True)),

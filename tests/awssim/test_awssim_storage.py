@@ -49,3 +49,15 @@ def test_a_bucket_that_is_denied_takes_writes_of_the_spared_role_only(world: Wor
     spared.put_object(Bucket=bucket, Key="a", Body=b"a")
     assert s3.get_object(Bucket=bucket, Key="a")["Body"].read() == b"a"
     assert s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "a"}]})["Errors"][0]["Code"] == "AccessDenied"
+
+
+def test_replicas_of_a_table_hold_the_same_and_name_each_other(world: World) -> None:
+    table, west = world.table(WEST), world.client("dynamodb", WEST)
+    world.client("dynamodb").put_item(TableName=table, Item={"id": {"S": "1"}})
+    assert west.get_item(TableName=table, Key={"id": {"S": "1"}})["Item"]
+    west.delete_item(TableName=table, Key={"id": {"S": "1"}})
+    assert "Item" not in world.client("dynamodb").get_item(TableName=table, Key={"id": {"S": "1"}})
+    for region, other in ((EAST, WEST), (WEST, EAST)):
+        found = world.client("dynamodb", region).describe_table(TableName=table)["Table"]
+        assert [(one["RegionName"], one["ReplicaStatus"]) for one in found["Replicas"]] == [(other, "ACTIVE")]
+        assert f":{region}:" in found["TableArn"]

@@ -149,6 +149,17 @@ class World:
         s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
         return name
 
+    def table(self, *replicas: str) -> str:
+        """A table in the east with replicas in other regions."""
+        name, dynamo = f"table-{self.name()}", self.client("dynamodb")
+        dynamo.create_table(
+            TableName=name, KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}], BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        )  # fmt: skip
+        for region in replicas:
+            dynamo.update_table(TableName=name, ReplicaUpdates=[{"Create": {"RegionName": region}}])
+        return name
+
     def deny(self, bucket: str, *spared: str) -> None:
         """Deny every write to it, but those of some roles."""
         statement: dict[str, Any] = {"Sid": "no", "Effect": "Deny", "Principal": "*"}

@@ -60,7 +60,7 @@ class Disks(AwsSubject):
         }
         sites[NEW]["kms_key"] = KEY
         sites[OLD]["images"] = self.images
-        given = {"sites": sites, "read_timeout": "2s", "prune_cap": 20} | more
+        given = {"sites": sites, "read_timeout": "5s", "prune_cap": 20} | more
         return EbsProvider(
             PROVIDER.Settings.model_validate(given), worker(self.folder, over if over_ else lambda: None)
         )

@@ -82,7 +82,7 @@ class Buckets(AwsSubject):
         sites = {
             site: {"region": region, "bucket": self.buckets[site], "role": ROLE} for site, region in REGIONS.items()
         }
-        given = {"sites": sites, "read_timeout": "2s", "settle": "3s", "delete_cap": 5} | self.more | more
+        given = {"sites": sites, "read_timeout": "5s", "settle": "5s", "delete_cap": 5} | self.more | more
         mine = over if over_ else lambda: None
         return S3Provider(PROVIDER.Settings.model_validate(given), worker(self.folder, mine))
 
