@@ -84,10 +84,11 @@ CREATES: Mapping[str, str] = {
     "rds:RestoreDBInstanceFromDBSnapshot": "db",
     "rds:RestoreDBClusterFromSnapshot": "cluster",
     "dynamodb:CreateBackup": "backup",
-    "dynamodb:RestoreTableFromBackup": "table",
-    "dynamodb:RestoreTableToPointInTime": "table",
 }
 """What a call brings into being, which has no tags yet: it must be asked for with them."""
+
+NAMELESS = frozenset({"dynamodb:RestoreTableFromBackup", "dynamodb:RestoreTableToPointInTime"})
+"""Calls that make something and take no tags: nothing tells beforehand what is made."""
 
 GIVEN: Mapping[str, frozenset[str]] = {
     "ec2": frozenset(
@@ -125,12 +126,14 @@ UNUSED: Mapping[str, frozenset[str]] = {
 """Types of resource that no provider uses."""
 
 TAGGED: Mapping[str, tuple[str, ...]] = {
+    "dynamodb:TagResource": ("table",),
+    "dynamodb:UntagResource": ("table",),
     "ec2:CreateTags": ("image", "instance", "network-interface", "snapshot", "volume"),
     "rds:AddTagsToResource": ("cluster", "cluster-snapshot", "db", "snapshot"),
     "rds:RemoveTagsFromResource": ("cluster", "cluster-snapshot", "db", "snapshot"),
 }
 """What is given tags, or loses them; AWS has the actions for some hundred types."""
-TAG_AT_BIRTH = frozenset({"ec2:CreateTags", "rds:AddTagsToResource"})
+TAG_AT_BIRTH = frozenset({"ec2:CreateTags", "rds:AddTagsToResource", "dynamodb:TagResource"})
 """Wanted by whatever makes something with tags."""
 
 ARNS: Mapping[str, str] = {"s3:object": "arn:aws:s3:::*/*", "s3:bucket": "arn:aws:s3:::*"}

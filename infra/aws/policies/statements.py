@@ -39,8 +39,9 @@ resource that it does not know, and the condition is the same for all."""
 
 
 def removes(action: str) -> bool:
-    """Whether the action destroys. `s3:DeleteObject` puts a marker before a version, and the version stays."""
-    return action.partition(":")[2].startswith(_DESTROYS) and action != "s3:DeleteObject"
+    """Whether the action destroys. `s3:DeleteObject` puts a marker before a version, and the version stays; of items,
+    only leases are deleted."""
+    return action.partition(":")[2].startswith(_DESTROYS) and action not in {"s3:DeleteObject", *iam.LEASE_ACTIONS}
 
 
 def wanted(duty: Duty, calls: Calls) -> set[str]:
@@ -95,8 +96,12 @@ def _limits(duty: Duty, action: str, found: set[str]) -> Iterator[tuple[str, Sta
         yield "Grant" if grant else "Keys", {**_has("Resource", OURS), **grant}, iam.arn(action, "key")
     elif action in iam.TAGGED:
         for kind in iam.types(action):
-            if action in iam.TAG_AT_BIRTH and not found.isdisjoint(iam.CREATES):
-                yield f"TagAtBirth{action[:3].capitalize()}", _at_birth(action, mark, found), iam.arn(action, kind)
+            if action in iam.TAG_AT_BIRTH and not found.isdisjoint({*iam.CREATES, *iam.NAMELESS}):
+                yield (
+                    f"TagAtBirth{'Ec2' if action == 'ec2:CreateTags' else ''}",
+                    _at_birth(action, mark, found),
+                    iam.arn(action, kind),
+                )
             yield "TagLater", {**_has("Resource", mark), **_NOT_AS_MADE}, iam.arn(action, kind)
     elif not iam.types(action):
         yield "Everywhere", {}, "*"
@@ -111,6 +116,8 @@ def _by_type(duty: Duty, action: str, mark: str) -> Iterator[tuple[str, Statemen
             yield "Content", _has("Resource", OURS), resource
         elif iam.reads(action):
             yield "Look", {}, resource
+        elif action in iam.NAMELESS:
+            yield "Nameless", {}, resource
         elif kind == iam.CREATES.get(action):
             yield "Make", _has("Request", BUBBLE if duty is Duty.DRILL else RUN), resource
         elif not iam.acted_on(action, kind):
@@ -158,7 +165,7 @@ def _has(side: str, tag: str) -> Statement:
 
 
 def _at_birth(action: str, mark: str, found: set[str]) -> Statement:
-    """EC2 says which call gives birth; RDS does not, so that there nothing may be there yet that has tags of ours."""
+    """EC2 says which call gives birth; others do not, so that there nothing may be there yet that has tags of ours."""
     if action == "ec2:CreateTags":
         born = sorted(one.partition(":")[2] for one in found if one in iam.CREATES and one.startswith("ec2:"))
         return {"StringEquals": {"ec2:CreateAction": born}}
