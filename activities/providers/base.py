@@ -27,7 +27,7 @@ from typing import Any, ClassVar
 from workflows.model.base import Strict
 from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import Bubble, StepRequest, StepResult
-from workflows.model.observed import Observation, Reach
+from workflows.model.observed import Finding, Observation, Reach
 from workflows.model.runbook import Check, Marker, Role, SecretRef
 from workflows.model.verbs import Verb
 
@@ -124,6 +124,10 @@ class Provider:
             TemporaryError: CHECK_FAILED with what was seen instead.
         """
         raise self.unsupported(Verb.HEALTH_CHECK)
+
+    async def preflight(self, component: str, site: str, rpo: timedelta | None = None) -> tuple[Finding, ...]:
+        """What the site lacks that a recovery there would stumble over, with what to do. It changes nothing."""
+        return ()
 
     def by_hand(self, verb: Verb, request: StepRequest) -> ByHand:
         """What a person types in the place of a verb, made of the settings and of what the run has seen. It asks nobody

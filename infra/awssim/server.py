@@ -12,8 +12,11 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from infra.awssim import patches, states
+from infra.awssim.accelerator import Accelerators
+from infra.awssim.arc import Arc
 from infra.awssim.control import Control
 from infra.awssim.middleware import Shim
+from infra.awssim.own import Own
 
 HOST = "127.0.0.1"
 
@@ -31,7 +34,8 @@ def make(port: int) -> BaseWSGIServer:
     """The server, bound and not yet serving. Port 0 takes a free one."""
     states.apply()
     patches.apply()
-    app = Control(Shim(DomainDispatcherApplication(create_backend_app)))
+    own = {**Arc().answers, **Accelerators().answers}
+    app = Control(Shim(Own(DomainDispatcherApplication(create_backend_app), own)))
     return make_server(HOST, port, app, threaded=True, request_handler=Handler)
 
 
