@@ -1,5 +1,6 @@
 """A database in the east, its replica or its snapshots in the west, and the provider that looks after them."""
 
+import functools
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,17 +29,17 @@ COPIES = Component.model_validate(
 )
 
 
-def security_groups(world: World) -> dict[str, tuple[str, str]]:
-    """By region: one for the application and one that lets nobody in."""
-    return {region: (_group(world, region), _group(world, region)) for region in REGIONS.values()}
-
-
-def _group(world: World, region: str) -> str:
+@functools.cache
+def network(world: World, region: str) -> tuple[str, str]:
+    """A subnet group `private` in a region, and two security groups: the application's, and one that lets nobody in."""
     ec2 = world.client("ec2", region)
-    if "vpc" not in vars(world).setdefault(region, {}):
-        vars(world)[region]["vpc"] = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-    vpc = vars(world)[region]["vpc"]
-    return str(ec2.create_security_group(GroupName=world.name(), Description="test", VpcId=vpc)["GroupId"])
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
+    world.client("rds", region).create_db_subnet_group(
+        DBSubnetGroupName="private", DBSubnetGroupDescription="test", SubnetIds=[subnet]
+    )
+    made = [ec2.create_security_group(GroupName=name, Description="test", VpcId=vpc) for name in ("app", "nobody")]
+    return made[0]["GroupId"], made[1]["GroupId"]
 
 
 class Databases(AwsSubject):
@@ -52,12 +53,8 @@ class Databases(AwsSubject):
 
     def __init__(self, folder: Path, world: World) -> None:
         self.name = world.name()
-        if not hasattr(world, "groups"):
-            world.groups = security_groups(world)  # type: ignore[attr-defined]
-        self.groups: dict[str, tuple[str, str]] = world.groups  # type: ignore[attr-defined]
+        self.groups = {region: network(world, region) for region in REGIONS.values()}
         self.rds = {site: world.client("rds", region) for site, region in REGIONS.items()}
-        for region in REGIONS.values():
-            self._network(world, region)
         self.rds[OLD].create_db_instance(
             DBInstanceIdentifier=self.name, DBInstanceClass="db.t3.micro", Engine="postgres", AllocatedStorage=20,
             MasterUsername="app", MasterUserPassword="not-a-secret", VpcSecurityGroupIds=[self.groups[EAST][0]],
@@ -68,14 +65,6 @@ class Databases(AwsSubject):
         self.planned: Any = None
         self.prepare()
         self.mark = world.mark()
-
-    def _network(self, world: World, region: str) -> None:
-        known = vars(world)[region]
-        if "subnets" not in known:
-            ec2, rds = world.client("ec2", region), world.client("rds", region)
-            subnet = ec2.create_subnet(VpcId=known["vpc"], CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
-            rds.create_db_subnet_group(DBSubnetGroupName="private", DBSubnetGroupDescription="test", SubnetIds=[subnet])
-            known["subnets"] = "private"
 
     def prepare(self) -> None:
         """What has to stand before the effect."""

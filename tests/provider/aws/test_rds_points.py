@@ -111,24 +111,32 @@ class TestPrune(AwsConformance):
         self, subject: Pruned
     ) -> None:
         then = (now() - timedelta(hours=1)).isoformat()
-        for site, name in ((NEW, f"{subject.name}-aside-4"), (OLD, subject.name)):
+        aside = f"{subject.name}-aside-4"
+        for site, name in ((NEW, aside), (OLD, subject.name)):
             if site == NEW:
                 subject.rds[NEW].restore_db_instance_from_db_snapshot(
                     DBInstanceIdentifier=name, DBSnapshotIdentifier=f"{subject.name}-b"
                 )
             marks = {"seawall:application": "shop", "seawall:component": subject.name, "seawall:abandoned": then}
+            marks |= {"seawall:served": "true"}
             subject.rds[site].add_tags_to_resource(
                 ResourceName=subject.look(site, name)["DBInstanceArn"],
                 Tags=[{"Key": key, "Value": value} for key, value in marks.items()],
             )
         await subject.do()
-        assert subject.look(NEW, f"{subject.name}-aside-4") is None
+        assert subject.look(NEW, aside) is None
+        assert subject.rds[NEW].describe_db_snapshots(DBSnapshotIdentifier=f"{aside}-final")["DBSnapshots"]
         assert subject.look(OLD) is not None
 
 
 def point(subject: Databases, name: str = "a") -> RecoveryPoint:
     """A snapshot as a recovery point."""
     return RecoveryPoint(component="db", site=NEW, kind="snapshot", position="", name=f"{subject.name}-{name}")
+
+
+def marks(found: Any) -> set[str]:
+    """What says that an instance may be pruned."""
+    return {tag["Key"] for tag in found["TagList"]} & {"seawall:abandoned", "seawall:served"}
 
 
 class Restored(Databases):
@@ -154,7 +162,9 @@ class TestRestore(AwsConformance):
     async def test_nobody_reaches_it_until_it_is_promoted_and_the_replica_is_kept(self, subject: Restored) -> None:
         await subject.do()
         assert await subject.provider().probe_write(NEW) is Reach.REFUSED
-        assert subject.look(NEW, f"{subject.name}-aside-{EPOCH}")["ReadReplicaSourceDBInstanceIdentifier"]
+        aside = subject.look(NEW, f"{subject.name}-aside-{EPOCH}")
+        assert aside["ReadReplicaSourceDBInstanceIdentifier"]
+        assert marks(aside) == {"seawall:abandoned"}
         subject.verb = "promote"
         assert (await subject.do()).changed
         assert await subject.provider().probe_write(NEW) is Reach.SERVING
@@ -165,6 +175,11 @@ class TestRestore(AwsConformance):
         with pytest.raises(PermanentError) as caught:
             await subject.do()
         assert caught.value.code is Code.ROLE_MISMATCH
+
+    async def test_what_is_put_back_is_wanted_again(self, subject: Restored) -> None:
+        await subject.undo(result=await subject.do())
+        assert marks(subject.look(NEW)) == set()
+        assert marks(subject.look(NEW, f"{subject.name}-new-{EPOCH}")) == {"seawall:abandoned"}
 
     async def test_where_nothing_stands_it_is_put(self, subject: Restored) -> None:
         subject.rds[NEW].delete_db_instance(DBInstanceIdentifier=subject.name, SkipFinalSnapshot=True)

@@ -4,14 +4,15 @@ The switchover itself makes the old writer read-only and loses nothing. The fenc
 proof: nobody gets in any more, and a restart of the writer ends the connections that security groups let go on.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from activities.providers.aws import isolation
 from activities.providers.aws.calls import Aws
 from activities.providers.aws.landed import landed
 from activities.providers.aws.tags import pairs
 from activities.providers.aws.waiting import until
 from activities.providers.base import now
-from workflows.model.failure import Code, PermanentError, SeawallError
+from workflows.model.failure import Code, SeawallError
 from workflows.model.messages import StepRequest, StepResult
 from workflows.model.observed import FenceProof, Reach
 
@@ -58,12 +59,7 @@ async def fence(provider: "AuroraProvider", request: StepRequest) -> StepResult:
     done = stands.cluster.isolated_by(place.isolation_group) and stands.cluster.tags.get(FENCED) == mark
     if await provider.register(site, request).noted() is None:
         topology.as_planned(request, stands)
-    if await entrances(aws, place):
-        raise PermanentError(
-            Code.CONFIGURATION,
-            f"The isolation group {place.isolation_group} lets somebody in, so it fences nothing off.",
-            "Remove its inbound rules, then retry.",
-        )
+    await isolation.insist_that_nobody_gets_in(aws, place.isolation_group)
     before = await provider.claim(request, stands)
     if not done:
         await set_groups(provider, request, stands, (place.isolation_group,))
@@ -140,9 +136,3 @@ async def _restart(provider: "AuroraProvider", aws: Aws, writer: str | None) -> 
     provider.context.still_mine()
     await aws.change("rds", "reboot_db_instance", DBInstanceIdentifier=writer)
     await until(status, lambda stands: stands == "available", words, *limits)
-
-
-async def entrances(aws: Aws, place: AuroraSite) -> int:
-    """How many inbound rules the isolation group has."""
-    found: dict[str, Any] = await aws.read("ec2", "describe_security_groups", GroupIds=[place.isolation_group])
-    return sum(len(group.get("IpPermissions", [])) for group in found["SecurityGroups"])

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from activities.providers.aws.isolation import entrances
 from activities.providers.aws.waiting import until
 from activities.providers.base import now
 from workflows.model.base import in_words
@@ -10,7 +11,7 @@ from workflows.model.messages import StepRequest, StepResult
 from workflows.model.observed import Consistency, Divergence, Finding, Lag, RecoveryPoint
 from workflows.model.plan import Mode
 
-from . import fence, topology
+from . import topology
 from .topology import Look
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ async def compare(provider: "AuroraProvider", request: StepRequest) -> StepResul
         if not look.cluster.instances:
             words = f"The cluster at {site} has no instance, so nobody would be served."
             found.append(Finding(code="HEADLESS", sentence=words, next_step="Add an instance.", blocking=True))
-        if await fence.entrances(provider.aws(site, request), provider.site(site)):
+        if await entrances(provider.aws(site, request), provider.site(site).isolation_group):
             words = f"The isolation group at {site} lets somebody in, so it fences nothing off."
             found.append(Finding(code="FENCE_OPEN", sentence=words, next_step="Remove its rules.", blocking=True))
     blocking = sum(one.blocking for one in found)

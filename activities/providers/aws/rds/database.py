@@ -11,7 +11,7 @@ from workflows.model.base import Strict
 from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import Ref, StepRequest
 
-ABANDONED, FENCED, MADE = f"{PREFIX}abandoned", f"{PREFIX}fenced", f"{PREFIX}run"
+ABANDONED, FENCED, MADE, SERVED = (f"{PREFIX}{word}" for word in ("abandoned", "fenced", "run", "served"))
 DOWN = frozenset(
     [
         "creating",

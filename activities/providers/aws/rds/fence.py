@@ -5,14 +5,15 @@ connections, so that those which are open go on after the rules are gone ("Amazo
 tracking"). Only the restart ends them.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from activities.providers.aws import isolation
 from activities.providers.aws.calls import Aws
 from activities.providers.aws.landed import landed
 from activities.providers.aws.tags import pairs
 from activities.providers.aws.waiting import until
 from activities.providers.base import now
-from workflows.model.failure import Code, PermanentError, SeawallError
+from workflows.model.failure import SeawallError
 from workflows.model.messages import StepRequest, StepResult
 from workflows.model.observed import FenceProof, Reach
 
@@ -61,7 +62,7 @@ async def fence(provider: "RdsProvider", request: StepRequest) -> StepResult:
     done = stands.isolated_by(place.isolation_group) and stands.tags.get(FENCED) == mark
     if await provider.register(site, request).noted() is None:
         database.as_planned(request, stands)
-    await _insist_that_nobody_gets_in(aws, place)
+    await isolation.insist_that_nobody_gets_in(aws, place.isolation_group)
     before = await provider.claim(request, stands)
     if not done:
         await set_groups(provider, aws, stands, (place.isolation_group,))
@@ -151,18 +152,3 @@ async def _restart(provider: "RdsProvider", aws: Aws, name: str) -> None:
         provider.context.still_mine()
         await aws.change("rds", "reboot_db_instance", DBInstanceIdentifier=name)
         await until(seen, still, words, provider.context, provider.patience)
-
-
-async def _insist_that_nobody_gets_in(aws: Aws, place: RdsSite) -> None:
-    if rules := await entrances(aws, place):
-        raise PermanentError(
-            Code.CONFIGURATION,
-            f"The isolation group {place.isolation_group} lets somebody in ({rules} rules), so it fences nothing off.",
-            "Remove its inbound rules, then retry.",
-        )
-
-
-async def entrances(aws: Aws, place: RdsSite) -> int:
-    """How many inbound rules the isolation group has."""
-    found: dict[str, Any] = await aws.read("ec2", "describe_security_groups", GroupIds=[place.isolation_group])
-    return sum(len(group.get("IpPermissions", [])) for group in found["SecurityGroups"])

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from activities.providers.aws.isolation import entrances
 from activities.providers.aws.metrics import newest
 from activities.providers.aws.waiting import until
 from activities.providers.base import now
@@ -10,7 +11,7 @@ from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import StepRequest, StepResult
 from workflows.model.observed import Consistency, Finding
 
-from . import database, fence, lag, points
+from . import database, lag, points
 from .database import Database
 from .wanted import streams
 
@@ -134,7 +135,7 @@ async def compare(provider: "RdsProvider", request: StepRequest) -> StepResult:
         both = await pair(provider, request)
         found += _pair_findings(both)
     for site in (request.target.source, request.target.target):
-        if await fence.entrances(provider.aws(site, request), provider.site(site)):
+        if await entrances(provider.aws(site, request), provider.site(site).isolation_group):
             sentence = f"The isolation group at {site} lets somebody in, so it fences nothing off."
             found.append(Finding(code="FENCE_OPEN", sentence=sentence, next_step="Remove its rules.", blocking=True))
     blocking = sum(one.blocking for one in found)

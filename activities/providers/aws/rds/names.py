@@ -3,14 +3,14 @@
 from typing import TYPE_CHECKING
 
 from activities.providers.aws.calls import Aws
-from activities.providers.aws.tags import pairs, tags
+from activities.providers.aws.tags import PREFIX, pairs, tags
 from activities.providers.aws.waiting import until
 from activities.providers.base import now
 from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import StepRequest
 
 from . import database
-from .database import ABANDONED, Database
+from .database import ABANDONED, SERVED, Database
 
 if TYPE_CHECKING:
     from .provider import RdsProvider
@@ -67,12 +67,25 @@ def _arrived(found: Database) -> bool:
     return found.status in ("available", "stopped") and found.settled
 
 
-async def abandon(provider: "RdsProvider", request: StepRequest, aws: Aws, stands: Database) -> None:
-    """Mark what a prune may remove, once it is older than copies are kept."""
+async def abandon(
+    provider: "RdsProvider", request: StepRequest, aws: Aws, stands: Database, served: bool = False
+) -> None:
+    """Mark what a prune may remove, once it is older than copies are kept; and whether it held data of its own."""
     if ABANDONED not in stands.tags:
         provider.context.still_mine()
-        marks = tags(request, request.target.site) | {ABANDONED: now().isoformat(timespec="seconds")}
+        made = tags(request, request.target.site)
+        # Whose it is, and not by which run it was made: of what we found here that would be a lie.
+        marks = {f"{PREFIX}{word}": made[f"{PREFIX}{word}"] for word in ("application", "component", "site")}
+        marks |= {ABANDONED: now().isoformat(timespec="seconds")} | ({SERVED: "true"} if served else {})
         await aws.repeatable("rds", "add_tags_to_resource", ResourceName=stands.arn, Tags=pairs(marks))
+
+
+async def wanted(provider: "RdsProvider", aws: Aws, name: str) -> None:
+    """Take the mark away again, where there is one."""
+    stands = await database.look(aws, name)
+    if stands is not None and ABANDONED in stands.tags:
+        provider.context.still_mine()
+        await aws.repeatable("rds", "remove_tags_from_resource", ResourceName=stands.arn, TagKeys=[ABANDONED, SERVED])
 
 
 def taken(name: str) -> PermanentError:

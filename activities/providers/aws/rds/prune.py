@@ -16,7 +16,7 @@ from workflows.model.messages import StepRequest, StepResult
 from workflows.model.runbook import Snapshots
 
 from . import database, points
-from .database import ABANDONED, Database
+from .database import ABANDONED, SERVED, Database
 from .snapshot import VERIFIED, Snapshot
 
 if TYPE_CHECKING:
@@ -62,9 +62,9 @@ async def _at(provider: "RdsProvider", request: StepRequest, rule: Snapshots, si
 
 
 def _last_words(left: Database) -> dict[str, Any]:
-    """A snapshot is kept of what once served. What we restored came from one, and RDS takes none of a replica."""
-    ours = left.source or {f"{PREFIX}point", f"{PREFIX}bubble"} & set(left.tags)
-    return {"SkipFinalSnapshot": True} if ours else {"FinalDBSnapshotIdentifier": f"{left.name}-final"}
+    """A snapshot is kept of what had data of its own. Clones came from one, and RDS takes none of a replica."""
+    own = SERVED in left.tags and not left.source
+    return {"FinalDBSnapshotIdentifier": f"{left.name}-final"} if own else {"SkipFinalSnapshot": True}
 
 
 def unwanted(found: Sequence[Snapshot], rule: Snapshots, at: datetime) -> list[Snapshot]:

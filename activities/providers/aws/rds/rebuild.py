@@ -73,7 +73,7 @@ async def rebuild(provider: "RdsProvider", request: StepRequest) -> StepResult:
     if old is not None and not follows:
         kept = await names.rename(provider, aws, old, aside)
         with landed(f"{aside} was set aside"):
-            await names.abandon(provider, request, aws, kept)
+            await names.abandon(provider, request, aws, kept, served=not kept.source)
     if not follows:
         with landed(f"What stood there is {aside}") if before else contextlib.nullcontext():
             await _make(provider, request, aws, serving)

@@ -34,6 +34,7 @@ async def restore(provider: "RdsProvider", request: StepRequest) -> StepResult:
         with landed(f"{beside} was restored"):
             fresh = await names.available(provider, aws, beside)
             if stands is not None:
+                await names.abandon(provider, request, aws, stands, served=not stands.source)
                 await names.rename(provider, aws, stands, aside)
             await names.rename(provider, aws, fresh, place.instance)
     found = await names.available(provider, aws, place.instance)
@@ -79,6 +80,7 @@ async def discard(provider: "RdsProvider", request: StepRequest) -> StepResult:
         if old := await database.look(aws, aside):
             await names.rename(provider, aws, old, place.instance)
             changed = True
+        await names.wanted(provider, aws, place.instance)
         if made is not None:
             changed = changed or database.ABANDONED not in made.tags
             await names.abandon(provider, request, aws, made)
