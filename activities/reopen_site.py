@@ -1,4 +1,4 @@
-"""reopen_site: switch a held-off site on again, with nothing of the application started there."""
+"""reopen_site: switch a held-off site on again, with nothing of the application started there. close_site undoes it."""
 
 from workflows.model.messages import StepRequest, StepResult
 from workflows.model.verbs import Verb
@@ -19,3 +19,10 @@ class ReopenSite:
         if request.fence_device is None:
             return StepResult(changed=False, detail="The site has no fence device that would hold it off.")
         return await self._bench.device(request.fence_device, pulse).reopen_site(request)
+
+    @verb(Verb.CLOSE_SITE)
+    async def close_site(self, request: StepRequest, pulse: Pulse) -> StepResult:
+        """Only what this run opened is held off again."""
+        if request.fence_device is None:
+            return StepResult(changed=False, detail="The site has no fence device that would hold it off.")
+        return await self._bench.device(request.fence_device, pulse).close_site(request)

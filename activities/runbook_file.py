@@ -133,7 +133,11 @@ def read_runbook(path: Path, registry: Registry, *, examples: bool = False) -> L
             f"See all with: seawall validate {path.name}",
         )
     return LoadedRunbook(
-        runbook=reading.runbook, sha256=runbook_sha256(reading.runbook), path=str(path), verbs=reading.verbs
+        runbook=reading.runbook,
+        sha256=runbook_sha256(reading.runbook),
+        path=str(path),
+        verbs=reading.verbs,
+        limits=reading.limits,
     )
 
 

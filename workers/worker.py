@@ -96,6 +96,7 @@ def verb_activities(bench: Bench) -> list[Callable[..., Any]]:
         MeasureCapacity(bench).measure_capacity,
         VerifyConsistency(bench).verify_consistency,
         ReopenSite(bench).reopen_site,
+        ReopenSite(bench).close_site,
         ArchiveDiverged(bench).archive_diverged,
         RebuildReplica(bench).rebuild_replica,
         Protect(bench).protect,

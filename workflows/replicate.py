@@ -65,6 +65,7 @@ class Replicate:
         self._made = PlanRequest(
             runbook=loaded.runbook,
             verbs=loaded.verbs,
+            limits=loaded.limits,
             source=active,
             target=loaded.runbook.other_sites(active)[0],
             mode=Mode.PLANNED,

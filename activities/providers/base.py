@@ -18,9 +18,9 @@ keep, and that `tests/provider` holds each of them to:
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -89,6 +89,8 @@ class Provider:
     verbs: ClassVar[frozenset[Verb]]
     Settings: ClassVar[type[Strict]]
     """The typed form of `component.settings`; validated when the runbook is read."""
+    limits: ClassVar[Mapping[Verb, timedelta]] = {}
+    """How long a verb may take, where that is longer than a plan would give it."""
 
     def __init__(self, settings: Any, context: Context) -> None:
         self.settings = settings
@@ -240,6 +242,10 @@ class Provider:
     async def reopen_site(self, request: StepRequest) -> StepResult:
         """For a fence device: switch the held-off site on again, with nothing of the application started there."""
         raise self.unsupported(Verb.REOPEN_SITE)
+
+    async def close_site(self, request: StepRequest) -> StepResult:
+        """Undo `reopen_site`: hold the site off again, if it is as this run opened it."""
+        raise self.unsupported(Verb.CLOSE_SITE)
 
     # --- Recovery points ---
 

@@ -1,6 +1,6 @@
 """From a path to a checked runbook: every stage runs that can, so that one reading tells all that is wrong."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
@@ -31,6 +31,7 @@ class Reading:
         self.problems: list[Problem] = []
         self.runbook: Runbook | None = None
         self.verbs: dict[str, tuple[str, ...]] = {}
+        self.limits: dict[str, dict[str, timedelta]] = {}
         self._registry = registry
         self._roles: dict[str, Role | None] = {}
         document = Document(path)
@@ -93,6 +94,8 @@ class Reading:
             self._roles[node.value] = provider.role
             if path[0] == "components":
                 self.verbs[str(path[1])] = tuple(sorted(verb.value for verb in provider.verbs))
+                if provider.limits:
+                    self.limits[str(path[1])] = {verb.value: limit for verb, limit in provider.limits.items()}
             _, found = validate(provider.Settings, tree, self.file, (*path, "settings"))
             self.problems += found
 

@@ -1,7 +1,8 @@
 """The HTTP interface of the chassis, on loopback, for those who hold its token.
 
 GET  /hosts/SITE          {"host", "power", "epoch", "held"}
-PUT  /hosts/SITE/power    {"power": "on"|"off"|"rescue", "epoch": N, "key": "..."}; 409 STALE_EPOCH if N is too low
+PUT  /hosts/SITE/power    {"power": "on"|"off"|"rescue", "epoch": N, "key": "...", "held": false}; 409 STALE_EPOCH if N
+                          is too low; what is off is held off unless `held` is false
 GET  /status
 POST /break, /repair      {"what", "site"}; 409 with a sentence when it cannot be done
 POST /down
@@ -119,14 +120,16 @@ class Handler(BaseHTTPRequestHandler):
         return 200, {"host": site, "power": entry.power, "epoch": entry.epoch, "held": entry.held}
 
     def _power(self, site: str, body: dict[str, Any]) -> Answer:
-        power, epoch, key = body.get("power"), body.get("epoch"), body.get("key", "")
+        power, epoch, key, held = body.get("power"), body.get("epoch"), body.get("key", ""), body.get("held")
         if power not in ("on", "off", "rescue"):
             raise BadRequest('Expected "power" to be "on", "off" or "rescue".')
         if type(epoch) is not int or epoch < 0 or not isinstance(key, str):
             raise BadRequest('Expected "epoch" to be a whole number, and "key" a text.')
+        if held not in (None, True, False):
+            raise BadRequest('Expected "held" to be true or false.')
         if site not in self.server.chassis.boot.sites:
             return 404, {"error": "NOT_FOUND"}
-        self.server.chassis.order(site, power, epoch, key)
+        self.server.chassis.order(site, power, epoch, key, held)
         return self._host(site)
 
     def _send(self, status: int, body: dict[str, Any]) -> None:

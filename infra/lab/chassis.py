@@ -46,9 +46,9 @@ class Chassis:
 
     # --- Power ---
 
-    def order(self, site: str, power: str, epoch: int, key: str) -> Entry:
+    def order(self, site: str, power: str, epoch: int, key: str, held: bool | None = None) -> Entry:
         """Switch a site on or off for good; see `PowerBook.order`."""
-        entry = self.power.order(site, power, epoch, key)
+        entry = self.power.order(site, power, epoch, key, held)
         self._apply(site, power)
         return entry
 

@@ -52,8 +52,8 @@ class PowerBook:
         """What stands."""
         return self._entries[site]
 
-    def order(self, site: str, power: str, epoch: int, key: str) -> Entry:
-        """Write an order down. "off" also holds the site off.
+    def order(self, site: str, power: str, epoch: int, key: str, held: bool | None = None) -> Entry:
+        """Write an order down. "off" also holds the site off, unless `held` says otherwise.
 
         Raises:
             StaleEpochError: a higher epoch stands.
@@ -62,7 +62,7 @@ class PowerBook:
             stands = self._entries[site]
             if epoch < stands.epoch:
                 raise StaleEpochError(stands.epoch)
-            return self._write(site, Entry(power, epoch, power == "off", key))
+            return self._write(site, Entry(power, epoch, power == "off" and held is not False, key))
 
     def by_hand(self, site: str, power: str) -> Entry:
         """The site lost its power, or somebody pressed its button: no epoch, and nothing is held by it.

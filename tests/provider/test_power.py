@@ -76,7 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.answer(409, {"error": "STALE_EPOCH", "epoch": host["epoch"]})
             return
         self.server.changes += host["power"] != body["power"]
-        host |= {"power": body["power"], "epoch": body["epoch"], "held": body["power"] == "off"}
+        host |= {"power": body["power"], "epoch": body["epoch"], "held": body.get("held", body["power"] == "off")}
         if self.server.fail_with:
             self.answer(self.server.fail_with, {"error": "TRY_LATER"})
             self.server.fail_with = 0
@@ -168,14 +168,21 @@ class TestPower(Conformance):
     async def test_a_host_that_was_off_is_left_off(self, subject: Host) -> None:
         subject.chassis.host["power"] = "off"
         result = await subject.do()
-        assert result.before == {"power": "off"}
+        assert result.before == {"power": "off", "held": False}
+        assert (await subject.undo(result=result)).changed
+        assert (await subject.state(), subject.chassis.host["held"]) == ("off", False)
         assert not (await subject.undo(result=result)).changed
-        assert await subject.state() == "off"
+
+    async def test_a_host_that_another_run_held_off_stays_held(self, subject: Host) -> None:
+        subject.chassis.host |= {"power": "off", "held": True, "epoch": EPOCH - 2}
+        result = await subject.do()
+        assert not (await subject.undo(result=result)).changed
+        assert (await subject.state(), subject.chassis.host["held"]) == ("off", True)
 
     async def test_a_retry_remembers_that_the_host_was_on(self, subject: Host) -> None:
         await subject.do()
         retried = await subject.do()
-        assert (retried.changed, retried.before) == (False, {"power": "on"})
+        assert (retried.changed, retried.before) == (False, {"power": "on", "held": False})
         assert (await subject.undo(result=retried)).changed
         assert await subject.state() == "on"
 
@@ -201,3 +208,40 @@ class TestPower(Conformance):
     async def test_two_at_once_switch_it_once(self, subject: Host) -> None:
         await asyncio.gather(subject.do(), subject.do())
         assert await subject.count() == 1
+
+
+class Opened(Host):
+    """A host that is held off, and is switched on with nothing of the application started."""
+
+    def __init__(self, folder: Path, chassis: Chassis) -> None:
+        super().__init__(folder, chassis)
+        chassis.host |= {"power": "off", "held": True, "epoch": EPOCH - 2}
+
+    async def do(self, epoch: int = EPOCH, *, over: bool = False, hurry: bool = False, where: str = "") -> StepResult:
+        more: dict[str, Any] = {"timeout": "200ms", "settle": "300ms"} if hurry else {}
+        if where:
+            more["host"] = where
+        asked = request(OLD, "site.reopen_site", epoch)
+        found: StepResult = await self.provider(over_=over, **more).reopen_site(asked)
+        return found
+
+    async def undo(self, epoch: int = EPOCH, result: StepResult | None = None) -> StepResult:
+        asked = request(OLD, "site.reopen_site", epoch, result=result, undo=True)
+        found: StepResult = await self.provider().close_site(asked)
+        return found
+
+
+class TestReopening(Conformance):
+    @pytest.fixture
+    def subject(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Opened]:
+        monkeypatch.setenv("SEAWALL_TEST_POWER_TOKEN", TOKEN)
+        chassis = Chassis()
+        yield Opened(tmp_path, chassis)
+        chassis.shutdown()
+        chassis.server_close()
+
+    async def test_a_site_that_was_on_is_left_on(self, subject: Opened) -> None:
+        subject.chassis.host |= {"power": "on", "held": False}
+        assert not (await subject.do()).changed
+        assert not (await subject.undo()).changed
+        assert await subject.state() == "on"

@@ -101,7 +101,7 @@ class SimPower(SimProvider):
 
     kind = "sim.power"
     role = None
-    verbs = frozenset({Verb.FENCE, Verb.UNFENCE, Verb.REOPEN_SITE})
+    verbs = frozenset({Verb.FENCE, Verb.UNFENCE, Verb.REOPEN_SITE, Verb.CLOSE_SITE})
 
     async def fence(self, request: StepRequest) -> StepResult:
         def turn_off() -> StepResult:
@@ -137,8 +137,23 @@ class SimPower(SimProvider):
 
         def turn_on() -> StepResult:
             self.world.powered_off.discard(site)
-            self.world.blacked_out.pop(site, None)
+            self.world.reopened[site] = self.world.blacked_out.pop(site, set())
             self.world.dead.discard(site)
             return StepResult()
 
         return await self.effect(Verb.REOPEN_SITE, request, turn_on)
+
+    async def close_site(self, request: StepRequest) -> StepResult:
+        """Held off again, as it was before this run opened it."""
+        site = request.target.site
+        if f"{Verb.REOPEN_SITE}:{request.ref.key}" not in self.world.done or site not in self.world.reopened:
+            await self.reading(Verb.CLOSE_SITE, request)
+            return StepResult(changed=False)
+
+        def turn_off() -> StepResult:
+            self.world.kill(site)
+            self.world.powered_off.add(site)
+            self.world.blacked_out[site] = self.world.reopened.pop(site)
+            return StepResult()
+
+        return await self.effect(Verb.CLOSE_SITE, request, turn_off)

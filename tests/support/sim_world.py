@@ -129,6 +129,8 @@ class World:
     powered_off: set[str] = field(default_factory=set)
     blacked_out: dict[str, set[Pair]] = field(default_factory=dict)
     """What served at a site when its fence device turned it off."""
+    reopened: dict[str, set[Pair]] = field(default_factory=dict)
+    """What had served at a site that was switched on with nothing of it started."""
     running: set[Pair] = field(default_factory=set)
     route: str = "primary"
     epochs: dict[str, int] = field(default_factory=dict)

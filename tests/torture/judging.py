@@ -27,14 +27,15 @@ UNDOES = {
     "restore": "discard_restore",
     "start_instances": "stop_instances",
     "stop_instances": "start_instances",
+    "reopen_site": "close_site",
 }
 """What takes back what. Starting and stopping take each other back: the step tells which of them is the deed."""
 
 MUTATING = frozenset(
     {
         "fence", "unfence", "promote", "start_instances", "stop_instances", "flip_dns", "restore_dns", "reopen_site",
-        "archive_diverged", "rebuild_replica", "protect", "restore", "discard_restore", "snapshot", "prune",
-        "open_bubble", "close_bubble", "clone_data",
+        "close_site", "archive_diverged", "rebuild_replica", "protect", "restore", "discard_restore", "snapshot",
+        "prune", "open_bubble", "close_bubble", "clone_data",
     }
 )  # fmt: skip
 
@@ -52,7 +53,7 @@ def shown(event: Event) -> str:
 
 def is_undo(effect: EffectRecord) -> bool:
     """Whether the effect takes back what its step had done."""
-    if effect.verb in ("unfence", "restore_dns", "discard_restore"):
+    if effect.verb in ("unfence", "restore_dns", "discard_restore", "close_site"):
         return True
     if effect.verb == "stop_instances":
         return effect.step.endswith(".start_instances")

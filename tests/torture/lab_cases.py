@@ -83,6 +83,20 @@ CASES = (
         "tests/replay/test_fingerprints.py::test_every_workflow_commands_what_it_commanded",
     ),
     Case(
+        "a reprotect that nobody wants, and a mended machine",
+        "Found: a cancelled reprotect left the old site switched on; who then mended its database had a second writer. "
+        "Now the site is held off again.",
+        (3, 11),
+        "tests/workflow/test_reprotect.py::test_a_rejected_reprotect_has_overwritten_nothing",
+    ),
+    Case(
+        "a failover taken back, and a site that was off",
+        "Found: a fence that was undone left a site held off that had lost its power before the run; nobody could "
+        "switch it on again. Now the hold ends with the run.",
+        (26, 27),
+        "tests/provider/test_power.py::TestPower::test_a_host_that_was_off_is_left_off",
+    ),
+    Case(
         "a rejection as the page is written",
         "Found: behind a task without commands, Temporal's SDK hands a run in one task what its replay gets in two; "
         "the commands came in another order, and the run was stuck. Now what runs beside the steps ends in one order.",

@@ -42,6 +42,7 @@ class Faults:
         self.source = source
         self.target = target
         self.struck: list[Struck] = []
+        self._broken: set[tuple[str, str]] = set()
 
     async def strike(self, strike: Strike, run: str) -> None:
         """Break, and mend after its time. What is not there to be broken is left alone."""
@@ -68,6 +69,7 @@ class Faults:
         await (handle.cancel(reason="torture") if how == "cancel" else handle.terminate(reason="torture"))
 
     async def _break(self, what: str, site: str, seconds: float) -> None:
+        self._broken.add((what, site))
         await asyncio.to_thread(lab.break_, self.rig.info.folder, what, site)
         await asyncio.sleep(seconds)
         with contextlib.suppress(LabError):
@@ -103,12 +105,12 @@ class Faults:
             await asyncio.sleep(0.02)
 
     def mend(self) -> None:
-        """Whatever may be broken is whole again; a site that is off stays off."""
+        """Whatever was broken is whole again; a site that is off stays off, and nothing else is started anywhere."""
         folder = self.rig.info.folder
-        for site in self.rig.info.sites:
-            for what in _BREAKS:
-                with contextlib.suppress(LabError):
-                    lab.repair(folder, what, site)
+        for what, site in sorted(self._broken):
+            with contextlib.suppress(LabError):
+                lab.repair(folder, what, site)
+        self._broken.clear()
         for pid in proctree.survivors(folder):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)

@@ -79,6 +79,7 @@ async def test_a_rejected_reprotect_has_overwritten_nothing(client: Client, tmp_
     assert (report.end_state, report.code) == (RunState.COMPENSATED, "REJECTED")
     assert b.world.rows[("db", "primary")] == ["1", "2", "3", "lost-1", "lost-2"]
     assert (state.active_site, state.protected) == ("recovery", False)
+    assert "primary" in b.world.powered_off, "whoever mended it would start a second writer"
     kept(b.world)
 
 
@@ -109,6 +110,7 @@ async def test_a_site_that_begins_to_write_while_people_decide_is_not_overwritte
     assert (report.end_state, report.code) == (RunState.COMPENSATED, "ROLE_MISMATCH")
     assert b.world.count(Verb.REBUILD_REPLICA) == 0
     assert b.world.rows[("db", "primary")][-2:] == ["lost-1", "lost-2"]
+    assert "primary" in b.world.powered_off
     assert not state.protected
 
 

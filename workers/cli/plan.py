@@ -79,6 +79,7 @@ def _compile(file: Path, registry: "Registry", operation: str, planned: bool, ch
     request = PlanRequest(
         runbook=loaded.runbook,
         verbs=loaded.verbs,
+        limits=loaded.limits,
         source=ends[0],
         target=ends[1],
         mode=Mode.PLANNED if calm else Mode.UNPLANNED,

@@ -65,7 +65,14 @@ def _unplannable(file: Path, registry: "Registry") -> "Iterator[Problem]":
         target = loaded.runbook.other_sites(home)[0]
         try:
             plan_failover(
-                PlanRequest(runbook=loaded.runbook, verbs=loaded.verbs, source=home, target=target, mode=mode)
+                PlanRequest(
+                    runbook=loaded.runbook,
+                    verbs=loaded.verbs,
+                    limits=loaded.limits,
+                    source=home,
+                    target=target,
+                    mode=mode,
+                )
             )
         except SeawallError as error:
             if error.sentence not in told:

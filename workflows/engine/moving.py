@@ -160,6 +160,7 @@ class Moving(RecoveryRun):
         request = PlanRequest(
             runbook=self.runbook,
             verbs=ledger.loaded.verbs,
+            limits=ledger.loaded.limits,
             source=ledger.source,
             target=ledger.target,
             mode=ledger.mode,

@@ -15,6 +15,9 @@ UNDO_TIMEOUT = timedelta(minutes=10)
 PATIENCE = timedelta(minutes=10)
 """How long a worker may be away before a step counts as not answered."""
 
+TRIED_THROUGHOUT = timedelta(hours=1)
+"""A step that may take so long, at most, is tried until its time is over."""
+
 LONG_TRIES = 15
 """What copies for hours is not retried for hours: after about a minute of failing it is a person's turn."""
 
@@ -53,10 +56,15 @@ def effect(timeout: timedelta) -> ActivityOptions:
             initial_interval=timedelta(milliseconds=200),
             backoff_coefficient=1.5,
             maximum_interval=timedelta(seconds=5),
-            maximum_attempts=0 if timeout <= PATIENCE else LONG_TRIES,
+            maximum_attempts=0 if timeout <= TRIED_THROUGHOUT else LONG_TRIES,
         ),
         cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     )
+
+
+def undoing(timeout: timedelta) -> timedelta:
+    """How long the undo of a step that may take so long is tried: what takes hours to do is taken back sooner."""
+    return UNDO_TIMEOUT if timeout > TRIED_THROUGHOUT else max(timeout, UNDO_TIMEOUT)
 
 
 def copying(timeout: timedelta) -> ActivityOptions:

@@ -188,8 +188,9 @@ class RecoveryRun(Holding):
         """Undo a step."""
         assert step.undo is not None
         request = self.request(step).model_copy(update={"undo": True, "result": self.ledger.results.get(step.id)})
+        patience = policies.undoing(step.timeout)
         return await self._activity(
-            step.undo, f"{step.id}.undo", step, request, f"undo: {step.undo_words}"[:50], policies.UNDO_TIMEOUT
+            step.undo, f"{step.id}.undo", step, request, f"undo: {step.undo_words}"[:50], patience
         )
 
     def request(self, step: Step) -> StepRequest:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from .base import Message
+from .base import Duration, Message
 from .observed import CheckResult, Consistency, Divergence, FenceProof, Finding, Loss, Observation, RecoveryPoint
 from .plan import Mode, Operation
 from .requests import RiskAcceptance
@@ -143,6 +143,8 @@ class LoadedRunbook(Message):
     path: str = ""
     verbs: dict[str, tuple[str, ...]] = {}
     """For each component, the verbs that its provider can do."""
+    limits: dict[str, dict[str, Duration]] = {}
+    """For each component, how long its provider may take for a verb, where that is longer than usual."""
 
 
 class PlanRequest(Message):
@@ -150,6 +152,7 @@ class PlanRequest(Message):
 
     runbook: Runbook
     verbs: dict[str, tuple[str, ...]]
+    limits: dict[str, dict[str, Duration]] = {}
     source: str
     target: str
     mode: Mode

@@ -25,6 +25,7 @@ class Verb(StrEnum):
     MEASURE_CAPACITY = "measure_capacity"
     VERIFY_CONSISTENCY = "verify_consistency"
     REOPEN_SITE = "reopen_site"
+    CLOSE_SITE = "close_site"
     ARCHIVE_DIVERGED = "archive_diverged"
     REBUILD_REPLICA = "rebuild_replica"
     PROTECT = "protect"
@@ -65,6 +66,7 @@ _MUTATING = frozenset(
         Verb.FLIP_DNS,
         Verb.RESTORE_DNS,
         Verb.REOPEN_SITE,
+        Verb.CLOSE_SITE,
         Verb.ARCHIVE_DIVERGED,
         Verb.REBUILD_REPLICA,
         Verb.PROTECT,

@@ -39,7 +39,7 @@ def plan_drill(request: PlanRequest) -> Plan:
         application=request.runbook.application,
         source=request.source,
         target=request.target,
-        steps=in_order(steps),
+        steps=in_order(steps, request.limits),
     )
 
 

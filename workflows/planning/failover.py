@@ -37,7 +37,7 @@ def plan_failover(request: PlanRequest) -> Plan:
         application=request.runbook.application,
         source=request.source,
         target=request.target,
-        steps=in_order([gate, *waits, *moving_steps(request, waits[-1].id if waits else GATE)]),
+        steps=in_order([gate, *waits, *moving_steps(request, waits[-1].id if waits else GATE)], request.limits),
     )
 
 

@@ -1,18 +1,22 @@
 """The plan as a graph: its order, what depends on what, and the longest path through it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
 
 from workflows.model.plan import Phase, Plan, Step
 from workflows.model.progress import CompiledPlan, CompiledStep
 
+Limits = Mapping[str, Mapping[str, timedelta]]
 
-def in_order(steps: Iterable[Step]) -> tuple[Step, ...]:
-    """The steps so that each comes after all that it needs, otherwise in the order given.
+
+def in_order(steps: Iterable[Step], limits: Limits | None = None) -> tuple[Step, ...]:
+    """The steps so that each comes after all that it needs, otherwise in the order given; `limits` are those of the
+    components' providers, by component and verb, and let a step take longer than it would be given.
 
     Raises:
         ValueError: for a cycle, a need that does not exist, or an id that stands twice.
     """
-    waiting = list(steps)
+    waiting = [_given_time(step, limits or {}) for step in steps]
     ids = [step.id for step in waiting]
     if len(set(ids)) != len(ids):
         raise ValueError("a step id stands twice in the plan")
@@ -25,6 +29,11 @@ def in_order(steps: Iterable[Step]) -> tuple[Step, ...]:
             placed[step.id] = step
         waiting = [step for step in waiting if step.id not in placed]
     return tuple(placed.values())
+
+
+def _given_time(step: Step, limits: Limits) -> Step:
+    limit = limits.get(step.component or "", {}).get(step.verb.value)
+    return step.model_copy(update={"timeout": limit}) if limit and limit > step.timeout else step
 
 
 def dependants(plan: Plan, step_id: str) -> set[str]:

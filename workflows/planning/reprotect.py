@@ -4,6 +4,7 @@ reopen_site -> archive_diverged -> rebuild_replica -> protect -> verify_consiste
 
 The order is what keeps the data: nothing at the old site is overwritten before what only it has is archived and named,
 and a site that was held off comes up with nothing of the application started, so that no stale primary ever serves.
+Where nothing was overwritten in the end, it is held off again: whoever mended that machine would start a second writer.
 The rebuild is this operation's pivot: it overwrites the old copy, and from then on the run only goes forward.
 """
 
@@ -41,7 +42,8 @@ def plan_reprotect(request: PlanRequest) -> Plan:
         source=request.source,
         target=request.target,
         steps=in_order(
-            [_reopen(request), *archives, *gate, *following_steps(request, (GATE,) if asks else known, Phase.PIVOT)]
+            [_reopen(request), *archives, *gate, *following_steps(request, (GATE,) if asks else known, Phase.PIVOT)],
+            request.limits,
         ),
     )
 
@@ -120,5 +122,11 @@ def _archive(request: PlanRequest, name: str, needs: Sequence[str], phase: Phase
 
 def _reopen(request: PlanRequest) -> Step:
     return make_site_step(
-        "site", Verb.REOPEN_SITE, request.source, f"switch {request.source} on", worker=request.target
+        "site",
+        Verb.REOPEN_SITE,
+        request.source,
+        f"switch {request.source} on",
+        worker=request.target,
+        undo=Verb.CLOSE_SITE,
+        undo_words=f"hold {request.source} off again",
     )

@@ -43,7 +43,7 @@ def plan_switchover(request: PlanRequest) -> Plan:
         application=request.runbook.application,
         source=request.source,
         target=request.target,
-        steps=in_order([*steps, *following_steps(request, (VERIFY,), Phase.FORWARD)]),
+        steps=in_order([*steps, *following_steps(request, (VERIFY,), Phase.FORWARD)], request.limits),
         at=request.at,
     )
 

@@ -5,6 +5,7 @@ Invariants:
 * A change is sent once. botocore would send it again by itself when the answer is lost, also where the call has no
   token: its retries are off for changes, and on (three tries) for reads.
 * Only regional endpoints, STS among them: a role is assumed in the region that it is used in.
+* A call that was throttled was not carried out: it is sent again, more and more slowly, within a budget of time.
 * A cancel waits for the answer of the call in flight: a thread cannot be stopped, and its effect would land later.
 
 `read`, `pages`, `change` and `repeatable` take the names of service and operation as literals: `tests/arch` reads them
@@ -14,7 +15,9 @@ out of the code, and the IAM policies in `infra/aws/policies` are made of them.
 import asyncio
 import functools
 import hashlib
+import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -24,13 +27,18 @@ from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
 from botocore.session import Session, get_session
 
-from workflows.model.failure import SeawallError
+from workflows.model.failure import Code, SeawallError, TemporaryError
 from workflows.model.messages import Ref
 
 from .errors import Nature, translate
 from .settings import AwsSettings, AwsSite
 
 READ_TRIES = 3
+THROTTLED_SECONDS = 600.0
+"""The budget of one call: for so long AWS's request to wait is obeyed before the step fails and is tried anew."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 20.0
+LOOK_LIMITS = (1.5, 2.5)
+"""Seconds to connect and to answer, for a look: that a region does not answer is an answer, and must come soon."""
 SESSION_SECONDS = 3600
 T = TypeVar("T")
 
@@ -38,14 +46,24 @@ T = TypeVar("T")
 class Aws:
     """Calls to the region of one site, by one provider."""
 
-    def __init__(self, site: AwsSite, settings: AwsSettings, run: str = "") -> None:
-        """`run` goes into the name of the role's session, by which CloudTrail tells who it was."""
+    def __init__(
+        self,
+        site: AwsSite,
+        settings: AwsSettings,
+        run: str = "",
+        heartbeat: Callable[[str], None] = lambda _words: None,
+    ) -> None:
+        """`run` goes into the name of the role's session, by which CloudTrail tells who it was. Without one these are
+        the calls of a look: tried once, and soon given up."""
         self.site = site
         self.region = site.region
         self.calls: Counter[str] = Counter()
         """How often each operation was asked for, every page of a list by itself."""
-        self._settings = settings
-        self._session_name = session_name(run)
+        self._looks = not run
+        self._heartbeat = heartbeat
+        self._session_name = session_name(run or "look")
+        limits = (settings.connect_timeout.total_seconds(), settings.read_timeout.total_seconds())
+        self._limits = LOOK_LIMITS if self._looks else limits
 
     async def read(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         """Ask; tried three times.
@@ -79,7 +97,7 @@ class Aws:
                 self.calls[operation] += 1
             return found
 
-        return await self._settled(collect, Nature.READ, service, operation)
+        return await self._unthrottled(collect, Nature.READ, service, operation)
 
     async def _call(
         self, nature: Nature, service: str, operation: str, parameters: dict[str, Any], repeat: bool = False
@@ -91,7 +109,20 @@ class Aws:
             answer: dict[str, Any] = getattr(client, operation)(**parameters)
             return answer
 
-        return await self._settled(call, nature, service, operation)
+        return await self._unthrottled(call, nature, service, operation)
+
+    async def _unthrottled(self, call: Callable[[], T], nature: Nature, service: str, operation: str) -> T:
+        end = time.monotonic() + (0.0 if self._looks else THROTTLED_SECONDS)
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                return await self._settled(call, nature, service, operation)
+            except TemporaryError as error:
+                if error.code is not Code.THROTTLED or time.monotonic() + pause > end:
+                    raise
+                self._heartbeat(error.sentence)
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 (many workers must not come back at once)
+            pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _settled(self, call: Callable[[], T], nature: Nature, service: str, operation: str) -> T:
         task = asyncio.ensure_future(asyncio.to_thread(call))
@@ -108,9 +139,9 @@ class Aws:
             raise translate(error, nature, f"{service}.{operation}", self.region) from None
 
     def _client(self, service: str, repeat: bool) -> Any:
-        limits = (self._settings.connect_timeout.total_seconds(), self._settings.read_timeout.total_seconds())
         role = self.site.role or ""
-        return _client(service, self.region, role, self._session_name if role else "", limits, repeat)
+        tries = READ_TRIES if repeat and not self._looks else 1
+        return _client(service, self.region, role, self._session_name if role else "", self._limits, tries)
 
 
 def session_name(run: str) -> str:
@@ -127,18 +158,18 @@ def token(ref: Ref, part: str = "") -> str:
 _LOCK = threading.Lock()
 
 
-def _client(service: str, region: str, role: str, session: str, limits: tuple[float, float], repeat: bool) -> Any:
+def _client(service: str, region: str, role: str, session: str, limits: tuple[float, float], tries: int) -> Any:
     with _LOCK:  # botocore makes clients in one thread only; using them is safe in any.
-        return _made(service, region, role, session, limits, repeat)
+        return _made(service, region, role, session, limits, tries)
 
 
 @functools.lru_cache(maxsize=256)
-def _made(service: str, region: str, role: str, session: str, limits: tuple[float, float], repeat: bool) -> Any:
+def _made(service: str, region: str, role: str, session: str, limits: tuple[float, float], tries: int) -> Any:
     config = Config(
         region_name=region,
         connect_timeout=limits[0],
         read_timeout=limits[1],
-        retries={"mode": "standard", "total_max_attempts": READ_TRIES if repeat else 1},
+        retries={"mode": "standard", "total_max_attempts": tries},
         user_agent_extra="seawall",
         max_pool_connections=16,
     )

@@ -1,10 +1,13 @@
 """What every kind of AWS starts from."""
 
+from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from activities.providers.base import Context, Provider
 from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import StepRequest
+from workflows.model.verbs import Verb
 
 from .calls import Aws
 from .register import Register
@@ -15,6 +18,19 @@ class AwsProvider(Provider):
     """A kind whose target is a service of AWS: any worker can act on any site, as long as its region answers."""
 
     Settings: ClassVar[type[AwsSettings]]
+    limits: ClassVar[Mapping[Verb, timedelta]] = dict.fromkeys(
+        (
+            Verb.START_INSTANCES,
+            Verb.STOP_INSTANCES,
+            Verb.PROMOTE,
+            Verb.FENCE,
+            Verb.FLIP_DNS,
+            Verb.MEASURE_LAG,
+            Verb.COMPARE_SITES,
+        ),
+        timedelta(hours=1),
+    )
+    """What AWS does takes minutes, and while it throttles tens of them."""
 
     settings: Any
 
@@ -26,9 +42,10 @@ class AwsProvider(Provider):
         return at(self.settings.places, name, self.kind)
 
     def aws(self, name: str, request: StepRequest | None = None) -> Aws:
-        """Calls to the region of a site."""
+        """Calls to the region of a site; without a request those of a look."""
         place: AwsSite = self.site(name)
-        return Aws(place, self.settings, request.ref.workflow_id if request else "observe")
+        run = request.ref.workflow_id if request else ""
+        return Aws(place, self.settings, run, self.context.heartbeat)
 
     def register(self, name: str, request: StepRequest) -> Register:
         """Who may act on this component at a site."""

@@ -25,6 +25,9 @@ def by_hand(settings: HttpPowerSettings, verb: Verb, request: StepRequest) -> By
             look=(stale,),
             act=(Command(line=_order(settings, request, "rescue"), why="Switch it on, with nothing started there."),),
             after=(Command(line=state, why="It is on.", shows='"power":"rescue"'),),
+            undo=(
+                Command(line=_order(settings, request, "off"), why="Hold it off again; only while it holds no copy."),
+            ),
             secrets=_secrets(settings),
             notes=("Never switch it plainly on: an old primary that comes up by itself is a second writer.",),
         )

@@ -48,14 +48,15 @@ class Controller:
         except (httpx.HTTPError, OSError) as error:
             raise self._unreachable(error) from None
 
-    async def set(self, power: Literal["on", "off", "rescue"], epoch: int, key: str) -> bool:
-        """Switch it. True when the controller accepted, False when it is not known whether it did.
+    async def set(self, power: Literal["on", "off", "rescue"], epoch: int, key: str, held: bool) -> bool:
+        """Switch it; one that is off and not `held` may be switched on by hand. True when the controller accepted,
+        False when it is not known whether it did.
 
         Raises:
             PermanentError: STALE_EPOCH, CONFIGURATION or NOT_FOUND.
             TemporaryError: nothing was sent, or the controller said that it is too busy.
         """
-        body = {"power": power, "epoch": epoch, "key": key}
+        body = {"power": power, "epoch": epoch, "key": key, "held": held}
         try:
             answer = await self._ask("PUT", f"{self._base}/power", body)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:

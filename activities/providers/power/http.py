@@ -26,6 +26,7 @@ class _Intent(Message):
     epoch: int
     workflow_id: str
     power: str
+    held: bool = False
 
 
 class HttpPowerProvider(Provider):
@@ -33,7 +34,7 @@ class HttpPowerProvider(Provider):
 
     kind: ClassVar[str] = "power.http"
     role: ClassVar[Role | None] = None
-    verbs: ClassVar[frozenset[Verb]] = frozenset({Verb.FENCE, Verb.UNFENCE, Verb.REOPEN_SITE})
+    verbs: ClassVar[frozenset[Verb]] = frozenset({Verb.FENCE, Verb.UNFENCE, Verb.REOPEN_SITE, Verb.CLOSE_SITE})
     Settings: ClassVar[type[Strict]] = HttpPowerSettings
 
     settings: HttpPowerSettings
@@ -67,7 +68,7 @@ class HttpPowerProvider(Provider):
         return StepResult(
             detail=f"{self.settings.host} is off.",
             changed=changed,
-            before={"power": before.power if before else None},
+            before={"power": before.power if before else None, "held": before.held if before else None},
             after={"power": "off", "epoch": request.ref.epoch, "held": True},
             proof=proof,
         )
@@ -80,13 +81,20 @@ class HttpPowerProvider(Provider):
         if stands.power == "on":
             return StepResult(detail="It is on.", changed=False, after={"power": "on"})
         if not self._was_on(request):
-            return StepResult(
-                detail=f"{self.settings.host} was off before this run; left off.", changed=False, after={"power": "off"}
-            )
+            return await self._left_off(request, stands)
         await self._switch(request, "on")
         return StepResult(
             detail=f"{self.settings.host} is on again.", before={"power": "off"}, after={"power": "on", "held": False}
         )
+
+    async def _left_off(self, request: StepRequest, stands: HostState) -> StepResult:
+        """It stays off; and whoever mends it may switch it on again, as they could before this run held it off."""
+        words = f"{self.settings.host} was off before this run, and is left off"
+        after = {"power": "off", "held": stands.held}
+        if not stands.held or self._was_held(request):
+            return StepResult(detail=f"{words}.", changed=False, after=after)
+        await self._switch(request, "off", held=False)
+        return StepResult(detail=f"{words}, and no longer held.", before=after, after={"power": "off", "held": False})
 
     async def reopen_site(self, request: StepRequest) -> StepResult:
         """`rescue` brings the machine and its worker up, and starts nothing of the application: an old primary that
@@ -102,15 +110,30 @@ class HttpPowerProvider(Provider):
             after={"power": "rescue", "epoch": request.ref.epoch},
         )
 
-    async def _switch(self, request: StepRequest, power: Literal["on", "off", "rescue"]) -> None:
-        """Ask, then read back until the controller reports it."""
+    async def close_site(self, request: StepRequest) -> StepResult:
+        stands = await self._controller.state()
+        _not_stale(request, stands)
+        if (stands.power, stands.epoch) != ("rescue", request.ref.epoch):
+            return StepResult(detail="This run did not open it.", changed=False, after={"power": stands.power})
+        await self._switch(request, "off")
+        return StepResult(
+            detail=f"{self.settings.host} is held off again.",
+            before={"power": "rescue"},
+            after={"power": "off", "epoch": request.ref.epoch, "held": True},
+        )
+
+    async def _switch(
+        self, request: StepRequest, power: Literal["on", "off", "rescue"], *, held: bool | None = None
+    ) -> None:
+        """Ask, then read back until the controller reports it. What is switched off is held off, unless told."""
+        held = power == "off" if held is None else held
         self.context.still_mine()
-        await self._controller.set(power, request.ref.epoch, request.ref.key)
+        await self._controller.set(power, request.ref.epoch, request.ref.key, held)
         end = time.monotonic() + self.settings.settle.total_seconds()
         while True:
             with contextlib.suppress(SeawallError):
                 stands = await self._controller.state()
-                if stands.power == power and stands.epoch == request.ref.epoch:
+                if (stands.power, stands.epoch, stands.held) == (power, request.ref.epoch, held):
                     return
             if time.monotonic() >= end:
                 raise unknown(self.settings.host, power)
@@ -124,7 +147,9 @@ class HttpPowerProvider(Provider):
         noted = self._noted(request)
         if noted is not None or stands.epoch == request.ref.epoch:
             return  # An earlier attempt has acted: what stands now is not what stood before.
-        intent = _Intent(epoch=request.ref.epoch, workflow_id=request.ref.workflow_id, power=stands.power)
+        intent = _Intent(
+            epoch=request.ref.epoch, workflow_id=request.ref.workflow_id, power=stands.power, held=stands.held
+        )
         path = self._path()
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
@@ -137,6 +162,14 @@ class HttpPowerProvider(Provider):
             if (intent.epoch, intent.workflow_id) == (request.ref.epoch, request.ref.workflow_id):
                 return intent
         return None
+
+    def _was_held(self, request: StepRequest) -> bool:
+        """Whether another run's fence stood there; where nobody knows any more, it is taken for one."""
+        held = request.result.before.get("held") if request.result else None
+        if held is None:
+            noted = self._noted(request)
+            held = noted.held if noted else True
+        return bool(held)
 
     def _was_on(self, request: StepRequest) -> bool:
         power = request.result.before.get("power") if request.result else None

@@ -19,6 +19,7 @@ def sim() -> Iterator[Simulator]:
         patch.setenv("AWS_ACCESS_KEY_ID", KEY)
         patch.setenv("AWS_SECRET_ACCESS_KEY", "canary-aws-secret")
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        patch.setattr(calls, "THROTTLED_SECONDS", 0.0)
         calls.forget_clients()
         for region in REGIONS.values():
             simulator.client("dynamodb", region).create_table(

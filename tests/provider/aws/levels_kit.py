@@ -1,4 +1,4 @@
-"""What the tests of `aws.ecs`, `aws.eks` and `aws.lambda` share: a part at rest, and the rules of levels."""
+"""What the tests of `aws.asg`, `aws.ecs`, `aws.eks` and `aws.lambda` share: a part at rest, and the rules of levels."""
 
 from abc import abstractmethod
 from pathlib import Path
@@ -73,7 +73,7 @@ class Levelled(AwsSubject):
 
 
 class Rules(AwsConformance):
-    """What all three keep besides."""
+    """What all of them keep besides."""
 
     async def test_it_serves_where_it_runs_and_rests_elsewhere(self, subject: Levelled) -> None:
         assert (await subject.observe()).reach is Reach.STANDBY
