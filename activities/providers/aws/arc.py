@@ -110,6 +110,7 @@ class ArcProvider(Switching):
             if stands[arn] != state
         ]
         overridden = {"SafetyRulesToOverride": list(self.settings.safety_rules_to_override)}
+        doubts: list[OutcomeUnknownError] = []
 
         async def update(there: Aws) -> None:
             self.context.still_mine()
@@ -120,12 +121,23 @@ class ArcProvider(Switching):
                     UpdateRoutingControlStateEntries=entries,
                     **(overridden if self.settings.safety_rules_to_override else {}),
                 )
-            except OutcomeUnknownError:
-                # Asked of the others before it is sent to one of them: they agree on what stands.
-                if await self._look(aws) != wanted:
-                    raise
+            except OutcomeUnknownError as doubt:
+                doubts.append(doubt)
+                if not await self._stands(aws, wanted, doubt):
+                    raise TemporaryError(Code.UNREACHABLE, doubt.sentence, doubt.next_step) from None
 
-        await self._past_the_rules(lambda: self._somewhere(aws, update))
+        try:
+            await self._past_the_rules(lambda: self._somewhere(aws, update))
+        except SeawallError as error:
+            # One that was sent, and did not land yet, may still do so.
+            raise (doubts[-1] if doubts else error) from None
+
+    async def _stands(self, aws: Aws, wanted: Switches, doubt: OutcomeUnknownError) -> bool:
+        """Asked of the others before it is sent to one of them: they agree on what stands."""
+        try:
+            return await self._look(aws) == wanted
+        except TemporaryError:
+            raise doubt from None
 
     async def _past_the_rules(self, send: Callable[[], Awaitable[None]]) -> None:
         """A wait period passes by itself; a rule does not."""
@@ -143,17 +155,15 @@ class ArcProvider(Switching):
 
     async def _somewhere(self, aws: Aws, call: Callable[[Aws], Awaitable[T]]) -> T:
         """The answer of the first endpoint that gives one; the error of the last when none does."""
-        last: SeawallError | None = None
-        unknown: OutcomeUnknownError | None = None
+        last: TemporaryError | None = None
         for endpoint in random.sample(self.settings.endpoints, ENDPOINTS):
             try:
                 return await call(aws.at(endpoint.url, endpoint.region))
-            except OutcomeUnknownError as error:
-                unknown = error
             except TemporaryError as error:
                 last = error
             self.context.heartbeat(f"the endpoint of ARC in {endpoint.region} does not answer")
-        raise unknown or last or AssertionError("there are five endpoints")
+        assert last is not None  # there are five of them
+        raise last
 
     def by_hand(self, verb: Verb, request: StepRequest) -> ByHand:  # noqa: ARG002 (its one verb turns the controls)
         wanted = self._wanted(request.target.target)

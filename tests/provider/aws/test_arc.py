@@ -17,7 +17,7 @@ from tests.provider.aws.front import front_request
 from tests.provider.aws.kit import REGIONS, AwsConformance, AwsSubject, worker
 from tests.provider.conformance import EPOCH, over
 from tests.provider.support import NEW, OLD
-from workflows.model.failure import Code, PermanentError, TemporaryError
+from workflows.model.failure import Code, OutcomeUnknownError, PermanentError, TemporaryError
 from workflows.model.messages import StepResult
 from workflows.model.observed import Observation, Reach
 from workflows.model.plan import Mode
@@ -127,6 +127,27 @@ async def test_with_all_endpoints_gone_it_is_silent_and_tried_again_later(
     with pytest.raises(TemporaryError) as caught:
         await subject.do()
     assert caught.value.code is Code.UNREACHABLE
+
+
+async def test_what_may_have_landed_and_cannot_be_looked_at_is_unknown(
+    tmp_path: Path, world: World, sim: Simulator
+) -> None:
+    subject = await front(tmp_path, world)
+    asked: list[int] = []
+
+    def last_moment() -> None:
+        asked.append(1)
+        if len(asked) == 2:
+            gone = Rule(kind=Kind.THROTTLE, operation="GetRoutingControlState")
+            sim.control.set_faults([Rule(kind=Kind.CUT, operation=subject.operation, times=1), gone])
+
+    with pytest.raises(OutcomeUnknownError):
+        await ArcProvider(subject.settings(settle="1s"), worker(tmp_path, last_moment)).flip_dns(
+            front_request(subject.name)
+        )
+    assert await subject.count() == 1
+    sim.control.clear_faults()
+    assert not (await subject.do()).changed
 
 
 async def test_a_safety_rule_is_kept_until_the_runbook_says_otherwise(tmp_path: Path, world: World) -> None:

@@ -255,6 +255,15 @@ async def test_a_record_of_another_routing_is_named(tmp_path: Path, world: World
     assert await front.count() == 0
 
 
+async def test_weight_that_the_runbook_does_not_know_is_named(tmp_path: Path, world: World) -> None:
+    front = await weighted_front(tmp_path, world)
+    third = beside(NEW, Weight=1)
+    third["ResourceRecordSet"]["SetIdentifier"] = "third"
+    world.change(front.zones[0], third)
+    with pytest.raises(PermanentError, match="others beside those of the runbook have weight"):
+        await front.do()
+
+
 async def test_few_names_are_asked_for_and_many_are_read_by_pages(tmp_path: Path, world: World) -> None:
     def asked() -> int:
         return sum(call.count for call in world.sim.control.calls() if call.operation == "ListResourceRecordSets")

@@ -10,6 +10,7 @@ Invariants:
 """
 
 import hashlib
+import ipaddress
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -98,6 +99,9 @@ def _of(record: Record, found: dict[str, Set]) -> Sets:
             raise _other_routing(record, "it is not a simple one")
         return tuple(found.values())
     member = "Weight" if isinstance(record, Weighted) else "Failover"
+    ours = {site.set_identifier for site in record.at.values()}
+    if any(one.get("Weight") for name, one in found.items() if name not in ours):
+        raise _other_routing(record, "others beside those of the runbook have weight")
     for site in record.at.values():
         if member not in found.get(site.set_identifier, {}):
             raise _other_routing(record, f"there is no {record.routing} one with the identifier {site.set_identifier}")
@@ -145,12 +149,14 @@ def _canon(one: Set, ttl: bool) -> Set:
     found = {key: value for key, value in one.items() if value is not None and (ttl or key != "TTL")}
     found["Name"] = plain(one["Name"])
     if one.get("ResourceRecords"):
-        name = one["Type"] == "CNAME"
-        values = (str(value["Value"]) for value in one["ResourceRecords"])
-        found["ResourceRecords"] = sorted(plain(value) if name else value for value in values)
+        found["ResourceRecords"] = sorted(_value(one["Type"], value["Value"]) for value in one["ResourceRecords"])
     if one.get("AliasTarget"):
         found["AliasTarget"] = one["AliasTarget"] | {"DNSName": plain(one["AliasTarget"]["DNSName"])}
     return found
+
+
+def _value(kind: str, value: str) -> str:
+    return plain(value) if kind == "CNAME" else str(ipaddress.ip_address(value))
 
 
 def batch(zone: Zone, sets: Sequence[Sets], ref: Ref) -> list[dict[str, Any]]:
