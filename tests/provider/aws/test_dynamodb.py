@@ -95,7 +95,9 @@ class TestPromote(AwsConformance):
         with pytest.raises(PermanentError) as caught:
             await provider.rebuild_replica(home)
         assert caught.value.code is Code.ROLE_MISMATCH
+        assert await provider.probe_write(OLD) is Reach.SERVING
         await subject.do()
+        assert await provider.probe_write(OLD) is Reach.STANDBY
         assert (await provider.rebuild_replica(home)).changed
         assert not (await provider.rebuild_replica(home)).changed
         assert await provider.probe_write(OLD) is Reach.STANDBY

@@ -59,9 +59,11 @@ class TestFence(AwsConformance):
         provider = subject.provider()
         assert await provider.probe_write(NEW) is Reach.STANDBY
         assert (await provider.observe("media", NEW, "control")).reach is Reach.STANDBY
+        assert (await provider.observe("media", NEW, "control")).facts["receiving"]
         async with subject.met_by(Rule(kind=Kind.REGION_GONE, region=EAST)):
             assert await provider.probe_write(OLD) is Reach.SILENT
             assert (await provider.observe("media", OLD, "control")).reach is Reach.SILENT
+            assert not (await provider.observe("media", NEW, "control")).facts["receiving"]
 
 
 class Sync(Buckets):
@@ -227,6 +229,9 @@ async def test_what_only_the_old_bucket_has_is_kept_before_it_is_overwritten(tmp
     provider, home = subject.provider(), subject.asked("home", EPOCH, OLD)
     await provider.sync_delta(subject.asked("sync"))
     await provider.promote(subject.asked("promote"))
+    seen = await provider.observe("media", OLD, "control")
+    assert (seen.reach, seen.facts["role"]) == (Reach.STANDBY, "superseded")
+    assert await provider.probe_write(OLD) is Reach.SERVING
     subject.put(OLD, b="late", c="only here")
     subject.put(NEW, a="newer")
     with pytest.raises(PermanentError, match="not archived"):

@@ -1,5 +1,6 @@
 """The provider of the kind `aws.dynamodb`."""
 
+import contextlib
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -53,7 +54,7 @@ class DynamoProvider(AwsProvider):
         facts: dict[str, Any] = {}
         try:
             stands = await standing(self.aws(site), self.site(site).table)
-            facts, reach = stands.facts(), _reach(stands)
+            facts, reach = stands.facts(), await self._reach(site, stands)
             detail = f"{stands.name} is {stands.status}."
         except SeawallError as error:
             reach, detail = Reach.SILENT, error.sentence
@@ -64,9 +65,23 @@ class DynamoProvider(AwsProvider):
     async def probe_write(self, site: str) -> Reach:
         """By the tag: every active replica takes writes, whoever uses it."""
         try:
-            return _reach(await standing(self.aws(site), self.site(site).table))
+            return await self._reach(site, await standing(self.aws(site), self.site(site).table))
         except SeawallError:
             return Reach.SILENT
+
+    async def _reach(self, site: str, stands: Standing) -> Reach:
+        """A replica whose tag is older than that of another site serves no more: its region was lost meanwhile."""
+        if stands.status not in ("ACTIVE", "UPDATING"):
+            return Reach.REFUSED
+        if stands.epoch is None:
+            return Reach.STANDBY
+        for other in self.settings.sites:
+            if other != site:
+                with contextlib.suppress(SeawallError):
+                    there = await standing(self.aws(other), self.site(other).table)
+                    if (there.epoch or 0) > stands.epoch:
+                        return Reach.STANDBY
+        return Reach.SERVING
 
     def by_hand(self, verb: Verb, request: StepRequest) -> ByHand:
         place: DynamoSite = self.site(request.target.site)
@@ -218,9 +233,3 @@ class DynamoProvider(AwsProvider):
             raise TemporaryError(
                 Code.NOT_PROTECTED, f"The replica in {place.region} is {status}.", "It is looked at again.", delay=5.0
             )
-
-
-def _reach(stands: Standing) -> Reach:
-    if stands.status not in ("ACTIVE", "UPDATING"):
-        return Reach.REFUSED
-    return Reach.SERVING if stands.epoch is not None else Reach.STANDBY

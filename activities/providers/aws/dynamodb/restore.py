@@ -63,7 +63,7 @@ async def restore(provider: "DynamoProvider", request: StepRequest) -> StepResul
     assert made is not None
     await aws.repeatable("dynamodb", "tag_resource", ResourceArn=made.arn, Tags=pairs(tags(request, name)))
     return StepResult(
-        detail=f"{into} is restored: what uses it must be given that name.",
+        detail=f"{into} is restored: name it to what uses it, and in the runbook.",
         changed=there is None,
         after=made.facts(),
         point=point,

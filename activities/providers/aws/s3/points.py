@@ -94,7 +94,8 @@ def _point(request: StepRequest, items: list[Item], kind: str, at: datetime | No
 
 
 def as_of(found: dict[str, list[Item]], at: datetime) -> dict[str, Item | None]:
-    """The version of each key that stood at the moment; None for one that was deleted then, or not made yet."""
+    """The version of each key that stood at the moment; None for one that was deleted then, or not made yet. S3 tells
+    times in whole seconds: of a write and a deletion within one of them, the write is taken."""
     stood: dict[str, Item | None] = {}
     for key, ones in found.items():
         version = next((one for one in ones if one.at <= at), None)

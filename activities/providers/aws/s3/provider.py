@@ -1,19 +1,17 @@
 """The provider of the kind `aws.s3`: each verb is a function of this package."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from activities.providers.aws.component import AwsProvider
 from activities.providers.aws.settings import AwsSettings
-from activities.providers.base import now
 from activities.providers.by_hand import ByHand
-from workflows.model.failure import SeawallError
 from workflows.model.messages import StepRequest, StepResult
 from workflows.model.observed import Observation, Reach
 from workflows.model.runbook import Role
 from workflows.model.verbs import Verb
 
-from . import by_hand, consistency, diverged, fence, lag, points, policy, promote, restore, standing, sync
-from .settings import S3Settings, S3Site
+from . import by_hand, consistency, diverged, fence, lag, observe, points, promote, restore, sync
+from .settings import S3Settings
 
 
 class S3Provider(AwsProvider):
@@ -44,20 +42,7 @@ class S3Provider(AwsProvider):
     settings: S3Settings
 
     async def observe(self, component: str, site: str, observer: str) -> Observation:
-        place: S3Site = self.site(site)
-        facts: dict[str, Any] = {}
-        try:
-            aws = self.aws(site)
-            found = await policy.read(aws, place)
-            noted = await standing.record(aws, self.settings, place)
-            facts = {"role": found.role, "statements": found.ours, "epoch": noted.epoch if noted else None}
-            reach = {"primary": Reach.SERVING, "standby": Reach.STANDBY}.get(found.role, Reach.REFUSED)
-            detail = f"{place.bucket} is {found.role}."
-        except SeawallError as error:
-            reach, detail = Reach.SILENT, error.sentence
-        return Observation(
-            component=component, site=site, observer=observer, reach=reach, at=now(), detail=detail, facts=facts
-        )
+        return await observe.observe(self, component, site, observer)
 
     def by_hand(self, verb: Verb, request: StepRequest) -> ByHand:
         return by_hand.by_hand(self, verb, request)

@@ -1,10 +1,11 @@
 """Which role the buckets have, and the record in the serving one of when it was promoted."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from activities.providers.aws.calls import Aws
-from activities.providers.aws.errors import Refused
+from activities.providers.aws.errors import Nature, Refused, translate
 from workflows.model.base import Message
 from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import StepRequest
@@ -40,7 +41,11 @@ async def body(aws: Aws, place: S3Site, key: str) -> bytes | None:
         if error.code is Code.NOT_FOUND and error.reason != "NoSuchBucket":
             return None
         raise
-    content: bytes = found["Body"].read()
+    try:
+        content: bytes = await asyncio.to_thread(found["Body"].read)
+    except Exception as error:
+        # The answer has begun, and its content is still on the way: botocore reads it when it is asked for.
+        raise translate(error, Nature.READ, "s3.get_object", aws.region) from None
     return content
 
 
