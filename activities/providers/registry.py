@@ -18,6 +18,7 @@ KINDS: Mapping[str, str] = {
     "power.http": "",
     "files": "",
     "aws.asg": "aws",
+    "aws.vpc": "aws",
 }
 """Every kind that this release knows, and the optional dependency group that it wants ('' for none)."""
 
