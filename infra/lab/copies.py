@@ -9,7 +9,7 @@ from workflows.model.entity import ReplicationState
 from workflows.model.progress import ReplicationReport, StepState
 from workflows.model.requests import ReplicateRequest
 
-from .info import LabInfo
+from .info import Grounds, LabInfo
 from .layout import APPLICATION
 from .postgres import LabError
 
@@ -42,7 +42,7 @@ async def replicated(info: LabInfo) -> ReplicationState:
     return found.state
 
 
-def settings_of(info: LabInfo) -> Settings:
+def settings_of(info: Grounds) -> Settings:
     """The settings that point at this lab, whatever the environment says."""
     return Settings(
         temporal_address=info.temporal_address,
