@@ -19,6 +19,7 @@ KINDS: Mapping[str, str] = {
     "files": "",
     "aws.asg": "aws",
     "aws.vpc": "aws",
+    "aws.route53": "aws",
 }
 """Every kind that this release knows, and the optional dependency group that it wants ('' for none)."""
 
