@@ -21,6 +21,7 @@ DB_STATES: Passing = {
     (None, "available"): "creating",
     ("stopped", "available"): "starting",
     ("available", "stopped"): "stopping",
+    ("replica", "available"): "modifying",
 }
 INSTANCE_STATES: Passing = {
     (None, "running"): "pending",

@@ -44,6 +44,13 @@ def _new_replica(world: World, source: str) -> dict[str, Any]:
     return {"DBInstanceIdentifier": world.name(), "SourceDBInstanceIdentifier": source}
 
 
+def _database_snapshot(world: World, delay: float = 0) -> str:
+    world.sim.control.set_delays({"rds.snapshot": delay})
+    name = world.name()
+    world.client("rds").create_db_snapshot(DBInstanceIdentifier=world.database(), DBSnapshotIdentifier=name)
+    return name
+
+
 def _private(world: World, vpcs: int, spare: bool = False) -> dict[str, Any]:
     """A private zone in so many VPCs; the parameters name the last, or one that is not in it."""
     ids = [world.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"] for _ in range(vpcs + 1)]
@@ -106,6 +113,21 @@ CASES = {
     ),
     "CreateDBInstanceReadReplica": Case(
         "rds", lambda w: _new_replica(w, w.database()), lambda w: _new_replica(w, "nobody")
+    ),
+    "ModifyDBInstance": Case(
+        "rds",
+        lambda w: {"DBInstanceIdentifier": w.database(), "NewDBInstanceIdentifier": w.name()},
+        lambda w: {"DBInstanceIdentifier": w.database(), "NewDBInstanceIdentifier": w.database()},
+    ),
+    "CopyDBSnapshot": Case(
+        "rds",
+        lambda w: {"SourceDBSnapshotIdentifier": _database_snapshot(w), "TargetDBSnapshotIdentifier": w.name()},
+        lambda w: {"SourceDBSnapshotIdentifier": _database_snapshot(w, 1000), "TargetDBSnapshotIdentifier": w.name()},
+    ),
+    "RestoreDBInstanceFromDBSnapshot": Case(
+        "rds",
+        lambda w: {"DBSnapshotIdentifier": _database_snapshot(w), "DBInstanceIdentifier": w.name()},
+        lambda w: {"DBSnapshotIdentifier": _database_snapshot(w, 1000), "DBInstanceIdentifier": w.name()},
     ),
     "DeleteDBInstance": Case(
         "rds",
