@@ -22,19 +22,19 @@ def first_copy(info: LabInfo) -> str:
     return f"First copy taken: {sentence}. Later ones: seawall replicate shop, or the schedules of seawall apply."
 
 
-def replicate(info: LabInfo) -> ReplicationState:
+def replicate(info: Grounds, application: str = APPLICATION) -> ReplicationState:
     """One `Replicate`, to its end; what it found.
 
     Raises:
         LabError: a step of it failed, or a run holds the application.
     """
-    return asyncio.run(replicated(info))
+    return asyncio.run(replicated(info, application))
 
 
-async def replicated(info: LabInfo) -> ReplicationState:
+async def replicated(info: Grounds, application: str = APPLICATION) -> ReplicationState:
     """The same, for who runs in an event loop already."""
     client = await connect(settings_of(info))
-    run = await control.start(client, ReplicateRequest(runbook=APPLICATION))
+    run = await control.start(client, ReplicateRequest(runbook=application))
     found = await control.result_of(client, run, ReplicationReport)
     failed = [step.detail for step in found.steps if step.state is StepState.FAILED]
     if found.state is None or failed:

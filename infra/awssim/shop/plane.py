@@ -3,11 +3,11 @@
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.utils import utcnow
 
 from infra.awssim.faults import Faults, Kind
 
@@ -177,6 +177,6 @@ class Plane:
                 "MetricName": "ReplicaLag",
                 "Dimensions": [{"Name": "DBInstanceIdentifier", "Value": database.db_instance_identifier}],
                 "Value": round(seconds, 3),
-                "Timestamp": datetime.now(UTC),
+                "Timestamp": utcnow(),
             }
             self._backend("cloudwatch", database.region).put_metric_data("AWS/RDS", [datum])
