@@ -20,6 +20,7 @@ KINDS: Mapping[str, str] = {
     "aws.asg": "aws",
     "aws.vpc": "aws",
     "aws.route53": "aws",
+    "aws.rds": "aws",
 }
 """Every kind that this release knows, and the optional dependency group that it wants ('' for none)."""
 

@@ -39,7 +39,8 @@ InstanceType = Annotated[str, _form(r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$", "An instan
 HostedZoneId = Annotated[str, _form(r"^Z[A-Z0-9]{5,31}$", "A hosted zone of Route 53.", "Z0123456789ABCDEFGHIJ")]
 DatabaseName = Annotated[
     str,
-    _form(r"^[a-z](?!.*--)[a-z0-9-]{0,61}[a-z0-9]$", "The identifier of an RDS instance or cluster.", "shop-db"),
+    _form(r"^[a-z](-?[a-z0-9])*$", "The identifier of an RDS instance or cluster.", "shop-db"),
+    Field(max_length=63),
 ]
 TargetGroupArn = Annotated[
     str,
@@ -50,3 +51,10 @@ TargetGroupArn = Annotated[
     ),
 ]
 Bucket = Annotated[str, _form(r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", "An S3 bucket.", "shop-media-us-west-2")]
+DbInstanceClass = Annotated[
+    str, _form(r"^db\.[a-z0-9-]+\.[a-z0-9-]+$", "The class of an RDS instance.", "db.m7g.large")
+]
+DbGroupName = Annotated[
+    str,
+    _form(r"^[A-Za-z][A-Za-z0-9._ -]{0,254}$", "A subnet group or a parameter group of RDS.", "shop-private"),
+]

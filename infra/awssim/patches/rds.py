@@ -47,7 +47,7 @@ def create_db_instance_read_replica(original: Function, this: Any, db_kwargs: An
 def modify_db_instance(original: Function, this: Any, db_instance_identifier: str, db_kwargs: Any) -> Any:
     """A new name is one that nobody has (`DBInstanceAlreadyExists`); replicas and source go on under it."""
     name = db_kwargs.get("new_db_instance_identifier")
-    if name in this.databases:
+    if name and name in this.databases:
         raise DBInstanceAlreadyExists()
     old = this.databases[db_instance_identifier].db_instance_arn if db_instance_identifier in this.databases else ""
     changed = original(this, db_instance_identifier, db_kwargs)
@@ -65,10 +65,11 @@ def copy_db_snapshot(original: Function, this: Any, source_db_snapshot_identifie
 
 @patch(RDSBackend, "restore_db_instance_from_db_snapshot", "rds", "RestoreDBInstanceFromDBSnapshot")
 def restore_db_instance_from_db_snapshot(original: Function, this: Any, from_snapshot_id: str, overrides: Any) -> Any:
-    """Only a snapshot that is whole is restored (`InvalidDBSnapshotState`), under the tags of the request alone."""
+    """Only a snapshot that is whole is restored (`InvalidDBSnapshotState`), to an instance that follows nobody."""
     _insist_on_whole(this.get_db_snapshot(from_snapshot_id))
     restored = original(this, from_snapshot_id, overrides)
     restored.tags = list(overrides.get("tags") or [])
+    restored.source_db_instance_identifier = None
     return restored
 
 
