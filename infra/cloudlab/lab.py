@@ -12,6 +12,7 @@ import httpx
 from infra.awssim.faults import Kind, Rule
 from infra.awssim.handle import SimulatorControl
 from infra.lab import boot, proctree
+from infra.lab.client import ask
 from infra.lab.info import Outcome
 from infra.lab.layout import ROOT, clear
 from infra.lab.postgres import LabError
@@ -55,8 +56,9 @@ def control(info: CloudInfo) -> SimulatorControl:
 
 
 def lose(info: CloudInfo, site: str) -> Outcome:
-    """A whole region is gone: its control planes, and the shop that ran there."""
+    """A whole region is gone: its control planes, the shop that ran there, and Seawall's own worker."""
     region = info.sites[site].region
+    ask(info, "POST", "/break", {"what": "kill", "site": site})
     control(info).set_faults([Rule(kind=Kind.REGION_GONE, region=region, with_global=True)])
     return Outcome(changed=True, sentence=f"{region} is gone: nothing in it answers any more.")
 
@@ -71,6 +73,7 @@ def bring_back(info: CloudInfo, site: str) -> Outcome:
     group = _values(info)[f"{site}_isolation_group"]
     isolate(info.simulator, region, group)
     control(info).clear_faults()
+    ask(info, "POST", "/repair", {"what": "kill", "site": site})
     sentence = f"{region} is back. A person has given its old database the isolation group alone: nobody reaches it."
     return Outcome(changed=True, sentence=sentence)
 
@@ -91,6 +94,8 @@ def _start(info: CloudInfo, say: Say) -> CloudInfo:
     values = build(info.simulator, layout.config(info)) | {"public_url": info.public_url, "resolver": info.resolver}
     _write_runbook(info, values)
     boot.wait_for_port(info.temporal_address, "Temporal", info.logs / "temporal.log")
+    for name in info.sites:
+        ask(info, "PUT", f"/hosts/{name}/power", {"power": "on", "epoch": 0, "key": "up"})
     boot.wait_for_workers(info, [info.control_state, *(site.worker_state for site in info.sites.values())])
     _wait_for_shop(info)
     say(f"Temporal: {info.temporal_address}, Web UI {info.temporal_ui_url}")

@@ -12,6 +12,7 @@ from infra.lab.info import write_env
 from infra.lab.layout import ADDRESSES, LOOPBACK, MARKER, ROOT, Ports, clear
 from infra.lab.plan import resolver_service, temporal_service, worker_service
 from infra.lab.service import Boot, Service
+from infra.lab.service import Site as Machine
 
 from .info import CloudInfo, CloudSite
 
@@ -89,17 +90,23 @@ def _assign(folder: Path) -> CloudInfo:
 def _plan(info: CloudInfo) -> Boot:
     power = urlsplit(info.power_url)
     host, _, port = info.dns.rpartition(":")
-    states = {"control": info.control_state} | {name: site.worker_state for name, site in info.sites.items()}
-    workers = [worker_service(info, name, info.temporal_address, state) for name, state in states.items()]
+    control = worker_service(info, "control", info.temporal_address, info.control_state)
     return Boot(
         folder=str(info.folder),
         power_host=str(power.hostname),
         power_port=power.port or 0,
         links=[],
         link_log=str(info.logs / "link.log"),
-        services=[temporal_service(info), _cloud(info), resolver_service(info, host, int(port)), *workers],
-        sites={},
+        services=[temporal_service(info), _cloud(info), resolver_service(info, host, int(port)), control],
+        sites={site.name: _site(info, site) for site in info.sites.values()},
     )
+
+
+def _site(info: CloudInfo, site: CloudSite) -> Machine:
+    """A machine in the region, for its worker; it is lost with it."""
+    folder = site.worker_state.parent
+    worker = worker_service(info, site.name, info.temporal_address, site.worker_state)
+    return Machine(name=site.name, folder=str(folder), data_dir=str(folder / "none"), dsn="", services=[worker])
 
 
 def _cloud(info: CloudInfo) -> Service:

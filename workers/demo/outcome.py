@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from workers.demo.effects import Effect
 from workers.demo.scenario import Move
 from workflows.model.base import Message
 from workflows.model.plan import Operation
@@ -62,6 +63,8 @@ class DemoMove(Message):
     leftovers: int | None = None
     """Of a drill's bubble; null when there was none, or it was not counted."""
     fidelity: float | None = None
+    effects: tuple[Effect, ...] = ()
+    """In a cloud: each call that took effect, by the cloud's own account."""
 
 
 class DemoOutcome(Message):
@@ -81,7 +84,9 @@ class DemoOutcome(Message):
     cycles: tuple["DemoOutcome", ...] = ()
 
 
-def judged(move: Move, report: Report, outage_seconds: float, errors: int) -> DemoMove:
+def judged(
+    move: Move, report: Report, outage_seconds: float, errors: int, effects: tuple[Effect, ...] = ()
+) -> DemoMove:
     """One run, held against how it must end."""
     after = [found.equal for found in report.comparisons[-1:]]
     card = report.scorecard
@@ -96,7 +101,8 @@ def judged(move: Move, report: Report, outage_seconds: float, errors: int) -> De
         and clean
         and equal is not False
         and (archived > 0 or not move.archives)
-        and not (move.lossless and report.lost_transactions),
+        and not (move.lossless and report.lost_transactions)
+        and all(effect.times == 1 for effect in effects),
         workflow_id=report.workflow_id,
         rta_seconds=report.rta_seconds,
         lost_transactions=report.lost_transactions,
@@ -106,6 +112,7 @@ def judged(move: Move, report: Report, outage_seconds: float, errors: int) -> De
         archived_rows=archived,
         leftovers=card.leftovers if card else None,
         fidelity=card.fidelity if card else None,
+        effects=effects,
     )
 
 

@@ -32,7 +32,7 @@ class Plane:
         self.config = config
         self._faults = faults
         self._books = Books(self._source)
-        self._samples = {"all": 0, "two writers": 0}
+        self._samples = {"all": 0, "two writers": 0, "none": 0}
         threading.Thread(target=self._tick, name="shop", daemon=True).start()
 
     # --- What users do ---
@@ -68,7 +68,7 @@ class Plane:
             return None if found is None else list(self._books.of(found).log)
 
     def samples(self) -> dict[str, int]:
-        """In how many looks, ten a second, both databases would have taken a write."""
+        """In how many looks, ten a second, both databases would have taken a write, or none."""
         return dict(self._samples)
 
     def answers(self, name: str) -> tuple[list[str], int]:
@@ -169,6 +169,7 @@ class Plane:
         writers = [not self.gone(region) and self._writable(self._database(region), region) for region in regions]
         self._samples["all"] += 1
         self._samples["two writers"] += all(writers)
+        self._samples["none"] += not any(writers)
 
     def _tell_lag(self) -> None:
         for database, source, up in self._replicas():

@@ -37,7 +37,7 @@ class _Region:
 
     def client(self, service: str) -> Any:
         """A client of the region."""
-        return _client(self.url, service, self.region)
+        return client_of(self.url, service, self.region)
 
     def build(self, desired: int) -> dict[str, Any]:
         """All but the database."""
@@ -86,7 +86,7 @@ class _Region:
 
     def replica(self, source: str, groups: list[str]) -> None:
         """A replica of the primary in another region."""
-        found = _client(self.url, "rds", source).describe_db_instances(DBInstanceIdentifier=DATABASE)
+        found = client_of(self.url, "rds", source).describe_db_instances(DBInstanceIdentifier=DATABASE)
         self.client("rds").create_db_instance_read_replica(
             DBInstanceIdentifier=DATABASE,
             SourceDBInstanceIdentifier=found["DBInstances"][0]["DBInstanceArn"],
@@ -152,7 +152,7 @@ class _Region:
 
 
 def _name(url: str, config: Config, balancer: str) -> dict[str, Any]:
-    dns = _client(url, "route53", "us-east-1")
+    dns = client_of(url, "route53", "us-east-1")
     zone = dns.create_hosted_zone(Name=ZONE, CallerReference="shop")["HostedZone"]["Id"].rpartition("/")[2]
     record = {
         "Name": config.public_name,
@@ -166,14 +166,14 @@ def _name(url: str, config: Config, balancer: str) -> dict[str, Any]:
 
 
 @functools.cache
-def _client(url: str, service: str, region: str) -> Any:
-    """To make one takes longer than to use it."""
+def client_of(url: str, service: str, region: str) -> Any:
+    """A client; kept, since to make one takes longer than to use it."""
     session = boto3.session.Session(KEY, "not-a-secret", region_name=region)
     return session.client(service, endpoint_url=url)
 
 
 def isolate(url: str, region: str, group: str) -> None:
     """Give the database of a region this security group and no other."""
-    _client(url, "rds", region).modify_db_instance(
+    client_of(url, "rds", region).modify_db_instance(
         DBInstanceIdentifier=DATABASE, VpcSecurityGroupIds=[group], ApplyImmediately=True
     )
