@@ -44,8 +44,7 @@ class HealthCheck:
             for check in checks:
                 results.append(await run_check(check, provider=provider, site=target.site, heartbeat=pulse.progress))
                 _insist(results)
-        left_out = len(wanted) - len(tried)
-        told = f"{_told(results)} {left_out} checks can only be tried from inside." if left_out else _told(results)
+        told = _told(results, left_out=len(wanted) - len(tried))
         return StepResult(changed=False, detail=told, checks=tuple(results))
 
     @verb(Verb.VERIFY)
@@ -86,7 +85,9 @@ def _insist(results: Sequence[CheckResult]) -> None:
         )
 
 
-def _told(results: Sequence[CheckResult]) -> str:
-    if not results:
-        return "There are no checks for this site that can be tried."
-    return "; ".join(f"{result.name} passed" for result in results)
+def _told(results: Sequence[CheckResult], left_out: int = 0) -> str:
+    if not results and not left_out:
+        return "The runbook names no checks for this site."
+    words = [f"{result.name} passed" for result in results]
+    words += [f"{left_out} checks can only be tried from inside"] if left_out else []
+    return "; ".join(words)

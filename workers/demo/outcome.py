@@ -17,6 +17,8 @@ class ClientView(Message):
     acknowledged: int
     lost: int
     """Acknowledged to a client and not in the data afterwards."""
+    lost_seconds: float | None = None
+    """From the acknowledgement of the oldest of them to that of the newest; null when there is none."""
     duplicated: int
     outage_seconds: float
     """The longest time in which no client at all got an acknowledgement."""
@@ -177,6 +179,7 @@ def together(cycles: Sequence[DemoOutcome]) -> DemoOutcome:
             "client": ClientView(
                 acknowledged=sum(view.acknowledged for view in views),
                 lost=sum(view.lost for view in views),
+                lost_seconds=longest([view.lost_seconds for view in views]),
                 duplicated=sum(view.duplicated for view in views),
                 outage_seconds=max(view.outage_seconds for view in views),
                 two_writer_samples=sum(view.two_writer_samples for view in views),

@@ -118,6 +118,7 @@ def _live(stage: Stage, show: Show, times: int) -> tuple[list[DemoMove], list[Re
     view = ClientView(
         acknowledged=summary.acknowledged,
         lost=checked.lost,
+        lost_seconds=_span(load, checked),
         duplicated=checked.duplicated,
         outage_seconds=summary.outage_seconds,
         two_writer_samples=seen.two_writer_samples,
@@ -126,6 +127,12 @@ def _live(stage: Stage, show: Show, times: int) -> tuple[list[DemoMove], list[Re
         checksums=stage.checksums() if protected else {},
     )
     return moves, reports, view
+
+
+def _span(load: Load, checked: Audit) -> float | None:
+    lost = set(checked.lost_orders)
+    moments = [ack.mono for ack in load.acks if (ack.client, ack.seq) in lost]
+    return round(max(moments) - min(moments), 3) if moments else None
 
 
 def _make(stage: Stage, move: Move, load: Load, show: Show) -> tuple[Report, DemoMove]:
@@ -191,7 +198,8 @@ def _compare(report: Report, found: DemoOutcome, screen: Console) -> None:
     table.add_row("ended", found.end_state.value, f"{client.acknowledged} acknowledged writes")
     table.add_row("time to recover (RTA)", in_words(found.rta_seconds), f"{in_words(client.outage_seconds)} outage")
     table.add_row("lost transactions", lost, str(client.lost))
-    table.add_row("lost, by marker (RPA)", in_words(found.rpa_seconds), "")
+    span = in_words(client.lost_seconds) if client.lost else ""
+    table.add_row("lost, by marker (RPA)", in_words(found.rpa_seconds), span)
     table.add_row("duplicated", "", str(client.duplicated))
     table.add_row("two writers at once", "", f"{client.two_writer_samples} of {client.watcher_samples} samples")
     if client.checksums:
