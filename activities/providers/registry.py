@@ -21,6 +21,7 @@ KINDS: Mapping[str, str] = {
     "aws.vpc": "aws",
     "aws.route53": "aws",
     "aws.rds": "aws",
+    "aws.aurora": "aws",
 }
 """Every kind that this release knows, and the optional dependency group that it wants ('' for none)."""
 

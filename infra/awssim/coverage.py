@@ -39,7 +39,7 @@ OTHERS = (
     ("elbv2", "balancers and target health", SIMULATED, "Moto; a target is healthy when its instance runs."),
     ("rds", "instances, snapshots, replicas, clusters", SIMULATED, "Moto; there is no database behind them."),
     ("rds", "the zone of a replica", MISSING, "Moto gives it its source's, also in another region."),
-    ("rds", "Aurora global databases", MISSING, "Moto has no switchover and no failover of them."),
+    ("rds", "detaching from a global database, write forwarding", MISSING, "A cluster that leaves stays a member."),
     ("route53", "records, zones, health checks", SIMULATED, "Moto; nobody can resolve them, and checks never fail."),
     ("route53", "TestDNSAnswer", MISSING, "Moto has none."),
     ("s3", "buckets, objects, versions, conditions", SIMULATED, "Moto; wrong checksums are accepted."),

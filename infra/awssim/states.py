@@ -38,6 +38,7 @@ MODELS = (
     "ec2.snapshot",
     "rds.cluster",
     "rds.cluster-snapshot",
+    "rds.global-cluster",
     "rds.instance",
     "rds.snapshot",
     "route53.change",
@@ -154,6 +155,8 @@ class Code:
         """Moto sets both; the name decides."""
 
 
+GLOBAL_CLUSTER = "rds.global-cluster"
+"""How long the writer of an Aurora global database takes to move: kept by `patches.aurora`."""
 DB_INSTANCE = Timed("rds.instance", "status", DB_STATES)
 
 

@@ -51,6 +51,12 @@ def _database_snapshot(world: World, delay: float = 0) -> str:
     return name
 
 
+def _move(world: World, target: str = "") -> dict[str, str]:
+    world.sim.control.set_delays({"rds.global-cluster": 0.2})
+    name, _, secondary = world.global_database()
+    return {"GlobalClusterIdentifier": name, "TargetDbClusterIdentifier": target or secondary}
+
+
 def _private(world: World, vpcs: int, spare: bool = False) -> dict[str, Any]:
     """A private zone in so many VPCs; the parameters name the last, or one that is not in it."""
     ids = [world.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"] for _ in range(vpcs + 1)]
@@ -79,6 +85,7 @@ def _one(image: str) -> dict[str, Any]:
     return {"ImageId": image, "MinCount": 1, "MaxCount": 1}
 
 
+NO_CLUSTER = f"arn:aws:rds:{EAST}:123456789012:cluster:nobody"
 NOBODY = "Z0000000000000"
 CASES = {
     "StartInstances": Case(
@@ -113,6 +120,23 @@ CASES = {
     ),
     "CreateDBInstanceReadReplica": Case(
         "rds", lambda w: _new_replica(w, w.database()), lambda w: _new_replica(w, "nobody")
+    ),
+    "CreateGlobalCluster": Case(
+        "rds",
+        lambda w: {"GlobalClusterIdentifier": w.name(), "SourceDBClusterIdentifier": w.cluster()},
+        lambda w: {"GlobalClusterIdentifier": w.name(), "SourceDBClusterIdentifier": NO_CLUSTER},
+    ),
+    "DescribeGlobalClusters": Case(
+        "rds",
+        lambda w: {"GlobalClusterIdentifier": w.global_database()[0]},
+        lambda _: {"GlobalClusterIdentifier": "nobody"},
+    ),
+    "SwitchoverGlobalCluster": Case("rds", lambda w: _move(w), lambda w: _move(w, NO_CLUSTER)),
+    "FailoverGlobalCluster": Case(
+        "rds",
+        lambda w: _move(w) | {"AllowDataLoss": True},
+        lambda w: _move(w, NO_CLUSTER) | {"AllowDataLoss": True},
+        region=WEST,
     ),
     "ModifyDBInstance": Case(
         "rds",

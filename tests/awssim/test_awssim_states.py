@@ -141,3 +141,29 @@ def test_a_delay_that_means_nothing_is_refused(world: World, delays: dict[str, f
     with pytest.raises(AwssimError):
         world.sim.control.set_delays(delays)
     assert set(world.sim.control.delays().values()) == {0}
+
+
+def test_the_writer_of_a_global_database_moves_after_its_delay_and_the_old_one_is_taken_in_again(world: World) -> None:
+    name, writer, secondary = world.global_database()
+    rds = world.client("rds", WEST)
+
+    def writers() -> list[str]:
+        (found,) = rds.describe_global_clusters(GlobalClusterIdentifier=name)["GlobalClusters"]
+        return [one["DBClusterArn"] for one in found["GlobalClusterMembers"] if one["IsWriter"]]
+
+    def states() -> dict[str, str]:
+        (found,) = rds.describe_global_clusters(GlobalClusterIdentifier=name)["GlobalClusters"]
+        return {one["DBClusterArn"]: one["SynchronizationStatus"] for one in found["GlobalClusterMembers"]}
+
+    world.sim.control.set_delays({"rds.global-cluster": LONG})
+    moved = {"GlobalClusterIdentifier": name, "TargetDbClusterIdentifier": secondary}
+    assert rds.failover_global_cluster(**moved, AllowDataLoss=True)["GlobalCluster"]["FailoverState"]["ToDbClusterArn"]
+    assert writers() == [writer]
+    with pytest.raises(rds.exceptions.InvalidGlobalClusterStateFault):
+        rds.switchover_global_cluster(**moved)
+    world.sim.control.set_delays({"rds.global-cluster": 0})
+    assert writers() == [secondary]
+    world.sim.control.set_delays({"rds.global-cluster": LONG})
+    assert states() == {writer: "pending-resync", secondary: "connected"}
+    world.sim.control.set_delays({"rds.global-cluster": 0})
+    assert set(states().values()) == {"connected"}

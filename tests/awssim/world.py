@@ -99,6 +99,20 @@ class World:
         )
         return source, name
 
+    def cluster(self, region: str = EAST, **more: str) -> str:
+        """The ARN of an Aurora cluster."""
+        owner = {"MasterUsername": "app", "MasterUserPassword": "not-a-secret"}
+        made = self.client("rds", region).create_db_cluster(
+            DBClusterIdentifier=self.name(), Engine="aurora-postgresql", **(more or owner)
+        )
+        return str(made["DBCluster"]["DBClusterArn"])
+
+    def global_database(self) -> tuple[str, str, str]:
+        """Its name, its writer in the east and its secondary in the west."""
+        name, writer = self.name(), self.cluster()
+        self.client("rds").create_global_cluster(GlobalClusterIdentifier=name, SourceDBClusterIdentifier=writer)
+        return name, writer, self.cluster(WEST, GlobalClusterIdentifier=name)
+
     def look(self, service: str, name: str, region: str = EAST) -> Any:
         """An instance of EC2 or RDS, as it is described."""
         client = self.client(service, region)

@@ -1,16 +1,21 @@
 """The kind `aws.rds`, against the simulator: the old site is kept, set aside and replaced by a replica."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.awssim.faults import Kind, Rule
 from tests.awssim.world import World
 from tests.provider.aws.kit import AwsConformance
 from tests.provider.aws.rds_kit import COPIES, Databases
 from tests.provider.conformance import EPOCH
 from tests.provider.support import NEW, OLD
 from workflows.model.failure import Code, OutcomeUnknownError, PermanentError
+from workflows.model.messages import StepResult
+from workflows.model.observed import Reach
+from workflows.model.plan import Mode
 
 
 class Home(Databases):
@@ -137,3 +142,53 @@ def test_every_verb_can_be_done_by_hand(tmp_path: Path, world: World) -> None:
         found = subject.provider().by_hand(verb, subject.asked())
         assert found.commands, verb
         assert all(" --region us-" in command.line for command in found.commands)
+
+
+class Moved(Databases):
+    """A switchover from the east to the west, each step with what the run saw when it was planned."""
+
+    operation = "none"
+
+    async def state(self) -> Any:
+        return self.source(OLD), self.source(NEW)
+
+
+async def test_a_switchover_goes_through_and_the_old_site_follows(tmp_path: Path, world: World) -> None:
+    subject = Moved(tmp_path, world)
+    provider = subject.provider()
+    proofs: tuple[Any, ...] = ()
+    seen = {site: await provider.observe("db", site, "control") for site in (OLD, NEW)}
+    for site, verb in (
+        (NEW, "choose_recovery_point"),
+        (OLD, "fence"),
+        (NEW, "sync_delta"),
+        (NEW, "promote"),
+        (OLD, "archive_diverged"),
+        (OLD, "rebuild_replica"),
+        (NEW, "protect"),
+    ):
+        subject.verb = verb
+        subject.planned = seen[site]
+        lag = {"sync_delta": (0.0, NEW), "protect": (1.0, OLD)}.get(verb)
+        if lag:
+            proofs = tuple(proof.model_copy(update={"at": proof.at - timedelta(minutes=2)}) for proof in proofs)
+            subject.lag(lag[0], site=lag[1])
+        asked = subject.asked(site, mode=Mode.PLANNED, proofs=proofs)
+        done: StepResult = await getattr(provider, verb)(asked)
+        proofs += (done.proof,) if done.proof else ()
+    reach = {site: (await provider.observe("db", site, "control")).reach for site in (OLD, NEW)}
+    assert reach == {OLD: Reach.STANDBY, NEW: Reach.SERVING}
+    assert await subject.state() == (subject.look(NEW)["DBInstanceArn"], None)
+
+
+async def test_a_refusal_behind_the_first_effect_is_not_called_nothing(tmp_path: Path, world: World) -> None:
+    """What is undone is what may stand: a fence that is half done must not count as none."""
+    subject = Moved(tmp_path, world)
+    subject.verb, subject.acts_at = "fence", OLD
+    refusal = Rule(kind=Kind.ERROR, operation="RebootDBInstance", code="AccessDenied")
+    async with subject.met_by(refusal):
+        with pytest.raises(OutcomeUnknownError, match="groups were replaced"):
+            await subject.do()
+    subject.undo_verb = "unfence"
+    assert (await subject.undo()).changed
+    assert subject.behind(OLD) == [subject.provider().site(OLD).security_groups[0]]

@@ -7,6 +7,7 @@ runbook names for drills. It carries the drill's end in its tags, and a prune re
 from typing import TYPE_CHECKING
 
 from activities.providers.aws.calls import Aws
+from activities.providers.aws.landed import landed
 from activities.providers.aws.tags import PREFIX, pairs, tags
 from activities.providers.base import now
 from workflows.model.failure import Code, PermanentError
@@ -37,9 +38,10 @@ async def clone(provider: "RdsProvider", request: StepRequest) -> StepResult:
     before = await provider.claim(request, stands)
     if stands is None:
         await _make(provider, request, aws, chosen.name, name)
-    found = await names.available(provider, aws, name)
-    verified = {VERIFIED: now().isoformat(timespec="seconds")}
-    await aws.repeatable("rds", "add_tags_to_resource", ResourceName=chosen.arn, Tags=pairs(verified))
+    with landed(f"{name} was restored"):
+        found = await names.available(provider, aws, name)
+        verified = {VERIFIED: now().isoformat(timespec="seconds")}
+        await aws.repeatable("rds", "add_tags_to_resource", ResourceName=chosen.arn, Tags=pairs(verified))
     return StepResult(
         detail=f"{found.name} in {place.region} is {chosen.name}, and lives until {bubble.expires:%H:%M} UTC.",
         changed=stands is None,

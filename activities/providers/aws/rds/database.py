@@ -153,10 +153,17 @@ def as_planned(request: StepRequest, now: Database | None) -> None:
     if request.undo or "resource_id" not in planned:
         return
     stands = now.facts() if now else {}
-    differs = [key for key in ("resource_id", "source", "groups") if stands.get(key) != planned.get(key)]
+    keys = ["resource_id", "source"] if _fenced_by(request, now) else ["resource_id", "source", "groups"]
+    differs = [key for key in keys if stands.get(key) != planned.get(key)]
     if differs:
         raise PermanentError(
             Code.PRECONDITION_CHANGED,
             f"The instance is not as it was when the run was planned: other {', '.join(differs)}.",
             "Look who changed it, and plan again.",
         )
+
+
+def _fenced_by(request: StepRequest, now: Database | None) -> bool:
+    """Whether its groups are other than planned because this run, or the one that it takes over, has fenced it."""
+    epochs = {str(request.ref.epoch), str(request.adopts)}
+    return now is not None and now.tags.get(FENCED) in epochs

@@ -8,6 +8,7 @@ tracking"). Only the restart ends them.
 from typing import TYPE_CHECKING, Any
 
 from activities.providers.aws.calls import Aws
+from activities.providers.aws.landed import landed
 from activities.providers.aws.tags import pairs
 from activities.providers.aws.waiting import until
 from activities.providers.base import now
@@ -64,8 +65,9 @@ async def fence(provider: "RdsProvider", request: StepRequest) -> StepResult:
     before = await provider.claim(request, stands)
     if not done:
         await set_groups(provider, aws, stands, (place.isolation_group,))
-        await _restart(provider, aws, place.instance)
-        await aws.repeatable("rds", "add_tags_to_resource", ResourceName=stands.arn, Tags=pairs({FENCED: mark}))
+        with landed("Its security groups were replaced"):
+            await _restart(provider, aws, place.instance)
+            await aws.repeatable("rds", "add_tags_to_resource", ResourceName=stands.arn, Tags=pairs({FENCED: mark}))
     words = f"every security group of {place.instance} was replaced by {place.isolation_group}, and it was restarted"
     return StepResult(
         detail=f"{words}.",

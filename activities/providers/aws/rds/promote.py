@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from activities.providers.aws.calls import Aws
 from activities.providers.aws.errors import Refused
+from activities.providers.aws.landed import landed
 from activities.providers.aws.metrics import Datum
 from activities.providers.aws.waiting import until
 from workflows.model.base import in_words
@@ -64,10 +65,11 @@ async def promote(provider: "RdsProvider", request: StepRequest) -> StepResult:
         database.as_planned(request, stands)
     before = await provider.claim(request, stands)
     changed = stands.source is not None and await _end_replication(provider, aws, stands.name, again)
-    found = await _alone(provider, aws, stands.name)
-    if found.isolated_by(place.isolation_group):
-        await fence.set_groups(provider, aws, found, place.security_groups)
-        found, changed = await _alone(provider, aws, stands.name), True
+    with landed("Its replication was ended"):
+        found = await _alone(provider, aws, stands.name)
+        if found.isolated_by(place.isolation_group):
+            await fence.set_groups(provider, aws, found, place.security_groups)
+            found, changed = await _alone(provider, aws, stands.name), True
     return StepResult(
         detail=f"{found.name} in {place.region} is {found.status}, follows nobody, and can be reached.",
         changed=changed,

@@ -4,9 +4,11 @@ RDS cannot make a replica of an instance that was a primary. Nothing of the old 
 taken, then it is renamed and tagged `seawall:abandoned`.
 """
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from activities.providers.aws.calls import Aws
+from activities.providers.aws.landed import landed
 from activities.providers.aws.tags import pairs, tags
 from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import StepRequest, StepResult
@@ -70,10 +72,13 @@ async def rebuild(provider: "RdsProvider", request: StepRequest) -> StepResult:
     before = await provider.claim(request, old)
     if old is not None and not follows:
         kept = await names.rename(provider, aws, old, aside)
-        await names.abandon(provider, request, aws, kept)
+        with landed(f"{aside} was set aside"):
+            await names.abandon(provider, request, aws, kept)
     if not follows:
-        await _make(provider, request, aws, serving)
-    found = await names.available(provider, aws, place.instance)
+        with landed(f"What stood there is {aside}") if before else contextlib.nullcontext():
+            await _make(provider, request, aws, serving)
+    with landed("The replica was asked for"):
+        found = await names.available(provider, aws, place.instance)
     return StepResult(
         detail=f"{found.name} in {place.region} is a replica of {serving.name} in {provider.site(other).region}.",
         changed=not follows,

@@ -7,6 +7,7 @@ change names. Until then whatever stands there goes on, and a restore that fails
 from typing import TYPE_CHECKING, Any
 
 from activities.providers.aws.calls import Aws
+from activities.providers.aws.landed import landed
 from activities.providers.aws.tags import PREFIX, pairs, tags
 from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import StepRequest, StepResult
@@ -30,10 +31,11 @@ async def restore(provider: "RdsProvider", request: StepRequest) -> StepResult:
     if not there:
         if made is None:
             await _make(provider, request, aws, snapshot, beside)
-        fresh = await names.available(provider, aws, beside)
-        if stands is not None:
-            await names.rename(provider, aws, stands, aside)
-        await names.rename(provider, aws, fresh, place.instance)
+        with landed(f"{beside} was restored"):
+            fresh = await names.available(provider, aws, beside)
+            if stands is not None:
+                await names.rename(provider, aws, stands, aside)
+            await names.rename(provider, aws, fresh, place.instance)
     found = await names.available(provider, aws, place.instance)
     kept = f"; what stood there is {aside}" if before.get("name") else ""
     return StepResult(
@@ -73,12 +75,13 @@ async def discard(provider: "RdsProvider", request: StepRequest) -> StepResult:
     changed = False
     if stands is not None and stands.made_by(request.ref):
         made, changed = await names.rename(provider, aws, stands, beside), True
-    if old := await database.look(aws, aside):
-        await names.rename(provider, aws, old, place.instance)
-        changed = True
-    if made is not None:
-        changed = changed or database.ABANDONED not in made.tags
-        await names.abandon(provider, request, aws, made)
+    with landed(f"{beside} was moved out of the way"):
+        if old := await database.look(aws, aside):
+            await names.rename(provider, aws, old, place.instance)
+            changed = True
+        if made is not None:
+            changed = changed or database.ABANDONED not in made.tags
+            await names.abandon(provider, request, aws, made)
     return StepResult(detail=f"{place.instance} is what it was.", changed=changed)
 
 

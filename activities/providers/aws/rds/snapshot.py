@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from activities.providers.aws.calls import Aws, token
 from activities.providers.aws.errors import Refused
+from activities.providers.aws.landed import landed
 from activities.providers.aws.tags import PREFIX, pairs, table, tags
 from activities.providers.aws.waiting import until
 from workflows.model.base import Strict
@@ -95,7 +96,8 @@ async def snapshot(provider: "RdsProvider", request: StepRequest) -> StepResult:
     if copied is None:
         taken, _ = await take(provider, request, name, target.source)
         if target.source != target.site:
-            await _copy(provider, request, here, taken)
+            with landed(f"{name} was taken"):
+                await _copy(provider, request, here, taken)
     else:
         await provider.register(target.site, request).noted()
     found = await _whole(provider, here, name)
