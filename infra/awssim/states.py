@@ -36,6 +36,7 @@ MODELS = (
     "ec2.image",
     "ec2.instance",
     "ec2.snapshot",
+    "globalaccelerator.accelerator",
     "rds.cluster",
     "rds.cluster-snapshot",
     "rds.global-cluster",

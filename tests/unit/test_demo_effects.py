@@ -39,7 +39,7 @@ def test_what_had_no_effect_and_what_only_takes_notes_is_left_out() -> None:
 
 
 def test_a_run_that_did_something_twice_did_not_end_as_it_must() -> None:
-    move, report = Move(operation=Operation.FAILOVER, reason="a region is lost"), recovered()
+    move, report = Move(operation=Operation.FAILOVER, reason="a region is lost", lossless=False), recovered()
     once, twice = (
         Effect(region="eu-west-1", service="rds", operation="PromoteReadReplica", times=times) for times in (1, 2)
     )

@@ -12,11 +12,12 @@ out of the code, and the IAM policies in `infra/aws/policies` are made of them.
 """
 
 import asyncio
+import copy
 import functools
 import hashlib
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -43,6 +44,14 @@ class Aws:
         self.region = site.region
         self._settings = settings
         self._session_name = session_name(run)
+        self._endpoint = ""
+
+    def at(self, url: str, region: str) -> "Aws":
+        """The same identity in another region, or at an endpoint of its own (empty for the region's): a cluster of ARC
+        has five of those. There a read is tried once, since the next endpoint is the second try."""
+        found = copy.copy(self)
+        found._endpoint, found.region = url, region
+        return found
 
     async def read(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         """Ask; tried three times.
@@ -104,7 +113,9 @@ class Aws:
     def _client(self, service: str, repeat: bool) -> Any:
         limits = (self._settings.connect_timeout.total_seconds(), self._settings.read_timeout.total_seconds())
         role = self.site.role or ""
-        return _client(service, self.region, role, self._session_name if role else "", limits, repeat)
+        place = Place(self.site.region, self.region, self._endpoint)
+        session = self._session_name if role else ""
+        return _client(service, place, role, session, limits, repeat and not self._endpoint)
 
 
 def session_name(run: str) -> str:
@@ -121,22 +132,33 @@ def token(ref: Ref, part: str = "") -> str:
 _LOCK = threading.Lock()
 
 
-def _client(service: str, region: str, role: str, session: str, limits: tuple[float, float], repeat: bool) -> Any:
+class Place(NamedTuple):
+    """Where a call goes."""
+
+    home: str
+    """The region in which the role is assumed."""
+    region: str
+    endpoint: str
+    """Empty for the region's own."""
+
+
+def _client(service: str, place: Place, role: str, session: str, limits: tuple[float, float], repeat: bool) -> Any:
     with _LOCK:  # botocore makes clients in one thread only; using them is safe in any.
-        return _made(service, region, role, session, limits, repeat)
+        return _made(service, place, role, session, limits, repeat)
 
 
 @functools.lru_cache(maxsize=256)
-def _made(service: str, region: str, role: str, session: str, limits: tuple[float, float], repeat: bool) -> Any:
+def _made(service: str, place: Place, role: str, session: str, limits: tuple[float, float], repeat: bool) -> Any:
     config = Config(
-        region_name=region,
+        region_name=place.region,
         connect_timeout=limits[0],
         read_timeout=limits[1],
         retries={"mode": "standard", "total_max_attempts": READ_TRIES if repeat else 1},
         user_agent_extra="seawall",
         max_pool_connections=16,
     )
-    return _session(region, role, session, limits).client(service, config=config)
+    made = _session(place.home, role, session, limits)
+    return made.client(service, region_name=place.region, endpoint_url=place.endpoint or None, config=config)
 
 
 @functools.lru_cache(maxsize=64)

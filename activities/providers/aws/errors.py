@@ -56,6 +56,7 @@ _THROTTLES = frozenset(
         "SlowDown",
         "PriorRequestNotComplete",
         "EC2ThrottledException",
+        "EndpointTemporarilyUnavailableException",
         "ServiceUnavailable",
         "Unavailable",
     }

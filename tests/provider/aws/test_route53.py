@@ -3,148 +3,43 @@
 import asyncio
 import json
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from activities.providers.aws.route53 import PROVIDER, records
+from activities.providers.aws.route53 import records
 from activities.providers.aws.route53.provider import Route53Provider
 from infra.awssim.faults import Kind, Rule
 from infra.awssim.handle import Simulator
 from infra.awssim.ledger import Outcome
 from tests.awssim.world import EAST, WEST, World, record
-from tests.provider.aws.kit import REGIONS, AwsConformance, AwsSubject, worker
-from tests.provider.conformance import EPOCH, over
-from tests.provider.support import NEW, OLD, request
-from workflows.model.failure import Code, OutcomeUnknownError, PermanentError
-from workflows.model.messages import Ref, StepRequest, StepResult, Target
-from workflows.model.observed import Observation, Reach
-from workflows.model.runbook import Component
+from tests.provider import name_servers
+from tests.provider.aws.kit import AwsConformance, worker
+from tests.provider.aws.route53_kit import (
+    ADDRESSES,
+    AT,
+    BALANCERS,
+    MAKERS,
+    Front,
+    alias,
+    alias_front,
+    beside,
+    failover_front,
+    made,
+    named,
+    settings,
+    simple,
+    simple_front,
+    weighted_front,
+)
+from tests.provider.conformance import EPOCH
+from tests.provider.support import NEW, OLD
+from workflows.model.failure import Code, OutcomeUnknownError, PermanentError, TemporaryError
+from workflows.model.messages import Ref
+from workflows.model.observed import Reach
 from workflows.model.verbs import Verb
-
-FRONT = Component.model_validate({"role": "traffic", "kind": "aws.route53"})
-OTHER = "Z2FDTNDATAQYW2"
-ADDRESSES = {OLD: "192.0.2.1", NEW: "198.51.100.1"}
-AT = {site: {"values": [address]} for site, address in ADDRESSES.items()}
-BALANCERS = {
-    site: {"alias": {"zone": OTHER, "name": f"lb.{site}.example.test", "evaluate_target_health": True}}
-    for site in (OLD, NEW)
-}
-
-
-def simple(zone: str, name: str = "www.example.test", **more: Any) -> dict[str, Any]:
-    return {"zone": zone, "name": name, "type": "A", "ttl": "60s", "routing": "simple", "at": AT} | more
-
-
-def settings(*listed: dict[str, Any], **more: Any) -> Any:
-    sites = {site: {"region": region} for site, region in REGIONS.items()}
-    return PROVIDER.Settings.model_validate({"sites": sites, "records": listed, "read_timeout": "10s", **more})
-
-
-class Front(AwsSubject):
-    """Names that send users to the old site."""
-
-    operation = "ChangeResourceRecordSets"
-
-    def __init__(self, folder: Path, world: World, *listed: dict[str, Any]) -> None:
-        self.zones = list(dict.fromkeys(one["zone"] for one in listed))
-        self.listed = listed
-        self.planned: Observation | None = None
-        super().__init__(folder, world)
-
-    def provider(self, mine: Callable[[], None] = lambda: None, **more: Any) -> Route53Provider:
-        return Route53Provider(settings(*self.listed, **more), worker(self.folder, mine))
-
-    def request(self, epoch: int = EPOCH, where: str = "", **more: Any) -> StepRequest:
-        asked = request(NEW, "front.flip_dns", epoch, FRONT, before=self.planned, **more)
-        # Each subject is an application of its own, with a register of its own.
-        ref = Ref(workflow_id="failover/shop/1", application=self.zones[0].lower(), step=asked.ref.step, epoch=epoch)
-        site = where or NEW
-        target = Target(name="front", component=FRONT, site=site, source=OLD, target=site)
-        return asked.model_copy(update={"target": target, "ref": ref})
-
-    async def plan(self) -> "Front":
-        self.planned = await self.provider().observe("front", OLD, "control")
-        assert self.planned.reach is Reach.SERVING, self.planned.detail
-        return self
-
-    async def do(self, epoch: int = EPOCH, *, over: bool = False, hurry: bool = False, where: str = "") -> StepResult:
-        return await self.provider(_over if over else lambda: None).flip_dns(self.request(epoch, where))
-
-    async def undo(self, epoch: int = EPOCH, result: StepResult | None = None) -> StepResult:
-        return await self.provider().restore_dns(self.request(epoch, undo=True, result=result))
-
-    def sets(self, zone: str) -> list[dict[str, Any]]:
-        client = self.world.client("route53")
-        pages = client.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone)
-        return [one for page in pages for one in page["ResourceRecordSets"]]
-
-    async def state(self) -> Any:
-        return [records.canon([one for one in self.sets(zone) if one["Type"] in "AAAA"]) for zone in self.zones]
-
-    def guards(self) -> list[str]:
-        """What stands beside the records, for each zone."""
-        found = [[one for one in self.sets(zone) if one["Type"] == "TXT"] for zone in self.zones]
-        return [zone[0]["ResourceRecords"][0]["Value"] if zone else "" for zone in found]
-
-    async def disturb(self) -> None:
-        self.world.change(self.zones[0], record("UPSERT", self.listed[0]["name"], "203.0.113.9"))
-        self.mark = self.world.mark()
-
-
-_over = over
-
-
-def made(world: World, *changes: dict[str, Any]) -> str:
-    """A zone with these records."""
-    zone = world.zone().removeprefix("/hostedzone/")
-    world.change(zone, *changes)
-    return zone
-
-
-def named(name: str = "www.example.test") -> dict[str, Any]:
-    return record("CREATE", name, ADDRESSES[OLD])
-
-
-async def simple_front(folder: Path, world: World) -> Front:
-    return await Front(folder, world, simple(made(world, named()))).plan()
-
-
-def beside(site: str, **more: Any) -> dict[str, Any]:
-    """The record of a site that stands beside that of the other."""
-    return record("CREATE", "www.example.test", ADDRESSES[site], SetIdentifier=site, **more)
-
-
-async def weighted_front(folder: Path, world: World) -> Front:
-    zone = made(world, beside(OLD, Weight=100), beside(NEW, Weight=0))
-    at = {site: {"set_identifier": site, "weight": 100} for site in (OLD, NEW)}
-    told = {"zone": zone, "name": "www.example.test", "type": "A", "routing": "weighted", "at": at}
-    return await Front(folder, world, told).plan()
-
-
-async def failover_front(folder: Path, world: World) -> Front:
-    zone = made(world, beside(OLD, Failover="PRIMARY"), beside(NEW, Failover="SECONDARY"))
-    at = {site: {"set_identifier": site} for site in (OLD, NEW)}
-    told = {"zone": zone, "name": "www.example.test", "type": "A", "routing": "failover", "at": at}
-    return await Front(folder, world, told).plan()
-
-
-async def alias_front(folder: Path, world: World) -> Front:
-    zone = made(world, alias("www.example.test"), alias("*.example.test"))
-    listed = [simple(zone, name, ttl=None, at=BALANCERS) for name in ("www.example.test", "*.example.test")]
-    return await Front(folder, world, *listed).plan()
-
-
-def alias(name: str, site: str = OLD) -> dict[str, Any]:
-    told = BALANCERS[site]["alias"]
-    target = {"HostedZoneId": OTHER, "DNSName": f"{told['name']}.", "EvaluateTargetHealth": True}
-    return {"Action": "CREATE", "ResourceRecordSet": {"Name": name, "Type": "A", "AliasTarget": target}}
-
-
-MAKERS = {"simple": simple_front, "weighted": weighted_front, "failover": failover_front}
 
 
 class TestSimple(AwsConformance):
@@ -244,6 +139,35 @@ async def test_the_end_of_a_change_whose_answer_was_lost_is_not_claimed(tmp_path
         with pytest.raises(OutcomeUnknownError):
             await front.do()
     assert "the answer to 1 changes, which was lost" in (await front.do()).detail
+
+
+async def test_another_change_that_is_not_done_yet_is_waited_for(tmp_path: Path, world: World) -> None:
+    front = await simple_front(tmp_path, world)
+    busy = Rule(kind=Kind.ERROR, operation=front.operation, code="PriorRequestNotComplete", times=1)
+    async with front.met_by(busy):
+        with pytest.raises(TemporaryError) as caught:
+            await front.do()
+        assert (caught.value.code, bool(caught.value.delay)) == (Code.THROTTLED, True)
+        assert (await front.do()).changed
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("told", [True, False])
+async def test_the_resolver_is_waited_for_as_long_as_the_old_answer_may_live(
+    told: bool, tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name_servers.SECRET_NAME, name_servers.SECRET)
+    made_zone = world.client("route53").create_hosted_zone(Name=name_servers.ZONE, CallerReference=world.name())
+    zone = made_zone["HostedZone"]["Id"].removeprefix("/hostedzone/")
+    old = named(name_servers.NAME)
+    old["ResourceRecordSet"]["TTL"] = 1
+    world.change(zone, old)
+    front = await Front(tmp_path, world, simple(zone, name_servers.NAME, ttl="1s")).plan()
+    with name_servers.name_server("lab", tmp_path) as port:
+        name_servers.put(port, ADDRESSES[NEW if told else OLD])
+        result = await front.provider(resolver=f"127.0.0.1:{port}").flip_dns(front.request())
+    assert ("the resolver told it" in result.detail) == told
+    assert ("did not tell it within TTL" in result.detail) != told
 
 
 # --- Two zones with 1,200 records, of which the second fails ---

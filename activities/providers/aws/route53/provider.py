@@ -20,6 +20,7 @@ from workflows.model.verbs import Verb
 
 from . import by_hand, zones
 from .records import Sets, Zone, longest_ttl
+from .resolving import seconds_until_told
 from .settings import Route53Settings
 
 MOST_FACTS = 50
@@ -77,11 +78,14 @@ class Route53Provider(AwsProvider):
         wanted = {zone.id: zone.wanted(site) for zone in found}
         sent = await self._bring(request, aws, found, wanted)
         lost = await self._in_sync(request, aws, found)
+        seconds = time.monotonic() - started
+        ttl = max(longest_ttl(noted["zones"].get(zone.id, ())) for zone in found)
+        told = await self._told([sets for zone in found for sets in wanted[zone.id]], ttl)
         return StepResult(
-            detail=self._words(site, found, noted["zones"], time.monotonic() - started, lost),
+            detail=self._words(site, len(found), seconds, lost, ttl, told),
             changed=bool(sent),
             before={"zones": len(found), "epochs": {zone.id: zone.epoch for zone in found}},
-            after=_facts(await zones.read(aws, self.settings)),
+            after=_facts(await zones.read(aws, self.settings)) | {"sync_seconds": seconds, "resolver_seconds": told},
         )
 
     async def restore_dns(self, request: StepRequest) -> StepResult:
@@ -149,16 +153,20 @@ class Route53Provider(AwsProvider):
             await zones.in_sync(aws, zone.id, str(noted["change"]), self.context, self.patience)
         return lost
 
-    def _words(
-        self, site: str, found: Sequence[Zone], earlier: Mapping[str, Sequence[Sets]], seconds: float, lost: int
-    ) -> str:
-        ttl = max(longest_ttl(earlier.get(zone.id, ())) for zone in found)
-        until_ = now() + timedelta(seconds=ttl)
-        return (
-            f"{len(self.settings.records)} records in {len(found)} zones send users to {site} after {in_words(seconds)}"
-            + (f", but for the answer to {lost} changes, which was lost: a minute more may pass" if lost else "")
-            + f"; the last client may see the old answer until {until_:%H:%M:%S} UTC (TTL {ttl} s)."
-        )
+    async def _told(self, wanted: Sequence[Sets], ttl: int) -> float | None:
+        if self.settings.resolver is None:
+            return None
+        return await seconds_until_told(self.settings.resolver, wanted, ttl, self.context)
+
+    def _words(self, site: str, count: int, seconds: float, lost: int, ttl: int, told: float | None) -> str:
+        words = f"{len(self.settings.records)} records in {count} zones send users to {site} after {in_words(seconds)}"
+        if lost:
+            words += f", but for the answer to {lost} changes, which was lost: a minute more may pass"
+        if told is not None:
+            return f"{words}; the resolver told it {in_words(told)} later."
+        words += "; the resolver did not tell it within TTL and margin" if self.settings.resolver else ""
+        until = now() + timedelta(seconds=ttl)
+        return f"{words}; the last client may see the old answer until {until:%H:%M:%S} UTC (TTL {ttl} s)."
 
 
 def _earlier(zone: Zone, noted: Sequence[Sequence[Any]]) -> tuple[Sets, ...]:

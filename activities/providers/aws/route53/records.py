@@ -24,8 +24,8 @@ from .settings import LABEL, Record, Simple, Weighted, plain
 Set = dict[str, Any]
 """A `ResourceRecordSet` as boto3 has it."""
 Sets = tuple[Set, ...]
-ALIAS_TTL = 60
-"""Seconds, of the aliases of load balancers; Route 53 does not tell those of others."""
+ALIAS_TTL = GUARD_TTL = 60
+"""Seconds. An alias of a load balancer has 60; Route 53 does not tell those of others."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ class Zone:
 
 
 def guard_name(records: Sequence[Record]) -> str:
-    """The same whatever the order of the records."""
-    return f"{LABEL}.{min(record.host for record in records)}."
+    """The same whatever the order of the records; the star of a wildcard is left out."""
+    return f"{LABEL}.{min(record.host.removeprefix('*.') for record in records)}."
 
 
 def select(records: Sequence[Record], listed: Sequence[Set]) -> tuple[tuple[Sets, ...], Set | None]:
@@ -153,7 +153,7 @@ def _canon(one: Set, ttl: bool) -> Set:
     return found
 
 
-def batch(zone: Zone, sets: Sequence[Sets], ref: Ref, ttl: int = ALIAS_TTL) -> list[dict[str, Any]]:
+def batch(zone: Zone, sets: Sequence[Sets], ref: Ref) -> list[dict[str, Any]]:
     """The changes that make these of the zone's records, if they and the guard are what was read.
 
     Raises:
@@ -167,7 +167,7 @@ def batch(zone: Zone, sets: Sequence[Sets], ref: Ref, ttl: int = ALIAS_TTL) -> l
     guard = {
         "Name": zone.guard_name,
         "Type": "TXT",
-        "TTL": ttl,
+        "TTL": GUARD_TTL,
         "ResourceRecords": [{"Value": f'"{guard_text(zone, ref)}"'}],
     }
     old = [one for stands in zone.stands for one in stands] + ([zone.guard] if zone.guard else [])

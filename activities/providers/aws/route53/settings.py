@@ -1,5 +1,6 @@
 """The settings of the kind `aws.route53`, as they stand in a runbook."""
 
+import importlib.util
 import ipaddress
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -125,10 +126,18 @@ class Route53Settings(AwsSettings):
     """
 
     sites: dict[str, AwsSite]
-    records: tuple[Record, ...] = Field(min_length=1)
+    records: tuple[Record, ...]
+    resolver: Annotated[str, Field(pattern=r"^\S+:\d{1,5}$", examples=["10.0.0.53:53"])] | None = None
+    """A caching resolver that users ask: a flip waits until it tells the new answer, at most for the TTL."""
 
     @model_validator(mode="after")
     def _records_fit(self) -> "Route53Settings":
+        if not self.records:
+            raise ValueError("at least one record is wanted in `records`")
+        if self.resolver:
+            ipaddress.ip_address(self.resolver.rpartition(":")[0])
+            if importlib.util.find_spec("dns") is None:
+                raise ValueError("a `resolver` needs dnspython: pip install 'seawall[dns]'")
         for record in self.records:
             if set(record.at) != set(self.sites):
                 raise ValueError(f"{record.name}: `at` names exactly the sites {', '.join(sorted(self.sites))}")

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from activities.providers.aws.calls import Aws
 from activities.providers.aws.errors import Refused
@@ -12,7 +11,7 @@ from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import Ref
 
 from .records import Set, Sets, Zone, batch, guard_name, select
-from .settings import Route53Settings, plain
+from .settings import Record, Route53Settings, plain
 
 FEW = 3
 """Up to so many names are asked for one by one; beyond, the zone is read by pages of 300."""
@@ -28,7 +27,7 @@ async def read(aws: Aws, settings: Route53Settings) -> list[Zone]:
     return [await read_one(aws, zone, tuple(records)) for zone, records in settings.by_zone.items()]
 
 
-async def read_one(aws: Aws, zone: str, records: Any) -> Zone:
+async def read_one(aws: Aws, zone: str, records: tuple[Record, ...]) -> Zone:
     """One zone."""
     names = sorted({record.host for record in records} | {plain(guard_name(records))})
     listed = await _listed(aws, zone, names)
