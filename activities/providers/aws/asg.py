@@ -112,12 +112,6 @@ class AsgProvider(AwsProvider):
         return ByHand(look=(look,), act=(act,), after=(look,), notes=(IDENTITY,))
 
     async def start_instances(self, request: StepRequest) -> StepResult:
-        if request.target.bubble:
-            raise PermanentError(
-                Code.UNSUPPORTED,
-                f"{request.target.name} is a group, and a group has no clone: growing it would touch production.",
-                "Write `drill: {simulate: true}` for it in the runbook.",
-            )
         place: AsgSite = self.site(request.target.site)
         return await self._resize(request, *place.running)
 

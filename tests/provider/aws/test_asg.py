@@ -1,6 +1,5 @@
 """The kind `aws.asg`, against the simulator."""
 
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from tests.provider.aws.kit import AwsConformance, AwsSubject, worker
 from tests.provider.conformance import EPOCH, over
 from tests.provider.support import NEW, OLD, request
 from workflows.model.failure import Code, PermanentError
-from workflows.model.messages import Bubble, StepResult
+from workflows.model.messages import StepResult
 from workflows.model.observed import Reach
 from workflows.model.runbook import Component
 
@@ -84,15 +83,6 @@ class TestGroup(AwsConformance):
         with pytest.raises(PermanentError, match="may have 1") as caught:
             await subject.do()
         assert caught.value.code is Code.CONFIGURATION
-        assert await subject.state() == (0, 0)
-
-    async def test_a_drill_never_grows_the_group_itself(self, subject: Fleet) -> None:
-        bubble = Bubble(name="drill", site=NEW, expires=datetime.now(UTC) + timedelta(minutes=5))
-        asked = request(NEW, "web.start_instances", component=FLEET)
-        asked = asked.model_copy(update={"target": asked.target.model_copy(update={"bubble": bubble})})
-        with pytest.raises(PermanentError) as caught:
-            await subject.provider().start_instances(asked)
-        assert caught.value.code is Code.UNSUPPORTED
         assert await subject.state() == (0, 0)
 
 
