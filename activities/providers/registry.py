@@ -24,6 +24,7 @@ KINDS: Mapping[str, str] = {
     "aws.route53": "aws",
     "aws.dynamodb": "aws",
     "aws.ebs": "aws",
+    "aws.vpc": "aws",
     "aws.rds": "aws",
     "aws.ec2": "aws",
     "aws.ecs": "aws",

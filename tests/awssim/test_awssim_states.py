@@ -1,5 +1,6 @@
 """States take the time that they are told to take: shown by their order, never by a clock."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -73,6 +74,23 @@ def test_a_waiter_waits_until_the_delay_is_over(world: World, case: str) -> None
         waiting.wait(**wanted, WaiterConfig=GIVE_UP)
     world.sim.control.set_delays({model: 0})
     assert waiting.wait(**wanted, WaiterConfig={"Delay": 0, "MaxAttempts": 1}) is None
+
+
+def test_a_group_registers_what_takes_its_time_to_run_as_soon_as_it_runs(world: World) -> None:
+    balancing, scaling = world.client("elbv2"), world.client("autoscaling")
+    vpc = world.client("ec2").describe_vpcs()["Vpcs"][0]["VpcId"]
+    made = balancing.create_target_group(Name=world.name(), Protocol="HTTP", Port=80, VpcId=vpc)
+    target = made["TargetGroups"][0]["TargetGroupArn"]
+    world.sim.control.set_delays({"ec2.instance": LONG})
+    group = world.group(DesiredCapacity=0)
+    scaling.attach_load_balancer_target_groups(AutoScalingGroupName=group, TargetGroupARNs=[target])
+    scaling.set_desired_capacity(AutoScalingGroupName=group, DesiredCapacity=2)
+    assert balancing.describe_target_health(TargetGroupArn=target)["TargetHealthDescriptions"] == []
+    world.sim.control.set_delays({"ec2.instance": 0})
+    end = time.monotonic() + 10
+    while len(balancing.describe_target_health(TargetGroupArn=target)["TargetHealthDescriptions"]) < 2:
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_an_instance_passes_through_its_states_in_order(world: World) -> None:
