@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-demo: $(STAMP) ## Watch a real failover: make demo [SCENARIO=failover|planned|async|diverge|compensate|split-brain|roundtrip|drill|live-drill]
+demo: $(STAMP) ## Watch a real failover: make demo [SCENARIO=failover|planned|async|diverge|compensate|split-brain|roundtrip|drill|live-drill|aws]
 	$(VENV)/bin/seawall demo --scenario $(SCENARIO) $(DEMO_ARGS)
 
 test: $(STAMP) browser rsync by-hand ## Lint, types, import rules and all tests

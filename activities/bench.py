@@ -9,7 +9,7 @@ from activities.providers.base import Context, Provider
 from activities.providers.registry import Registry
 from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import Bubble, Target
-from workflows.model.runbook import FenceDevice
+from workflows.model.runbook import BubbleDevice, FenceDevice
 
 from .wire import Pulse
 
@@ -30,8 +30,8 @@ class Bench:
         """
         return self._make(target.component.kind, target.component.settings, pulse, target.bubble)
 
-    def device(self, device: FenceDevice, pulse: Pulse | None = None) -> Provider:
-        """The provider of a site's fence device."""
+    def device(self, device: FenceDevice | BubbleDevice, pulse: Pulse | None = None) -> Provider:
+        """The provider of a site's device."""
         return self._make(device.kind, device.settings, pulse)
 
     def _make(

@@ -1,4 +1,7 @@
-"""open_bubble, prove_isolation and close_bubble: the place of an isolated drill, from its lease to its last trace."""
+"""open_bubble, prove_isolation and close_bubble: the place of an isolated drill, from its lease to its last trace.
+
+It is a network of this worker's machine, unless the site has a bubble device: then that is asked.
+"""
 
 import asyncio
 
@@ -25,6 +28,8 @@ class Bubbles:
         Raises:
             PermanentError: ISOLATION_UNPROVEN where the kernel refuses, PRECONDITION_CHANGED, STALE_EPOCH, EXPIRED.
         """
+        if request.bubble_device:
+            return await self._bench.device(request.bubble_device, pulse).open_bubble(request)
         place = self._place(request)
         assert request.target.bubble is not None
         pulse.still_mine()
@@ -42,6 +47,8 @@ class Bubbles:
         Raises:
             PermanentError: ISOLATION_UNPROVEN.
         """
+        if request.bubble_device:
+            return await self._bench.device(request.bubble_device, pulse).prove_isolation(request)
         place = self._place(request)
         assert request.target.bubble is not None
         pulse.progress("trying to reach production from inside")
@@ -60,6 +67,8 @@ class Bubbles:
             PermanentError: PRECONDITION_CHANGED, when the bubble of another run has the name.
             OutcomeUnknownError: something is left, told in words.
         """
+        if request.bubble_device:
+            return await self._bench.device(request.bubble_device, pulse).close_bubble(request)
         place = self._place(request)
         lease = place.lease()
         if lease and lease.workflow_id != request.ref.workflow_id:

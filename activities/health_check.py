@@ -24,7 +24,8 @@ class HealthCheck:
 
     @verb(Verb.HEALTH_CHECK)
     async def health_check(self, request: StepRequest, pulse: Pulse) -> StepResult:
-        """Run the component's checks of the site, in their order.
+        """Run the component's checks of the site, in their order. Nobody can ask from inside a bubble device: there
+        only the checks of the provider's own kind are run, and the others are told as not tried.
 
         Raises:
             PermanentError: CHECK_FAILED with the first check that did not pass within its deadline.
@@ -32,7 +33,9 @@ class HealthCheck:
         target = request.target
         provider = self._bench.provider(target, pulse)
         results: list[CheckResult] = []
-        for asked_here, checks in groupby(_checks(target), lambda check: _asked_here(check, target)):
+        wanted = _checks(target)
+        tried = [check for check in wanted if _asked_here(check, target) or not request.bubble_device]
+        for asked_here, checks in groupby(tried, lambda check: _asked_here(check, target)):
             if not asked_here and target.bubble:
                 place = Place.of(self._bench.state_dir, target.bubble)
                 results += await checks_inside(place, target.bubble, list(checks), pulse.progress)
@@ -41,7 +44,8 @@ class HealthCheck:
             for check in checks:
                 results.append(await run_check(check, provider=provider, site=target.site, heartbeat=pulse.progress))
                 _insist(results)
-        return StepResult(changed=False, detail=_told(results), checks=tuple(results))
+        told = _told(results, left_out=len(wanted) - len(tried))
+        return StepResult(changed=False, detail=told, checks=tuple(results))
 
     @verb(Verb.VERIFY)
     async def verify(self, request: StepRequest, pulse: Pulse) -> StepResult:
@@ -81,7 +85,9 @@ def _insist(results: Sequence[CheckResult]) -> None:
         )
 
 
-def _told(results: Sequence[CheckResult]) -> str:
-    if not results:
+def _told(results: Sequence[CheckResult], left_out: int = 0) -> str:
+    if not results and not left_out:
         return "The runbook names no checks for this site."
-    return "; ".join(f"{result.name} passed" for result in results)
+    words = [f"{result.name} passed" for result in results]
+    words += [f"{left_out} checks can only be tried from inside"] if left_out else []
+    return "; ".join(words)

@@ -52,13 +52,14 @@ from workers.introducing import introduce
 from workers.marking import keep_marking, readable_runbooks
 from workers.sandbox import plain_runner
 from workers.settings import READY_FILE, Settings
-from workers.sweeping import keep_sweeping
+from workers.sweeping import keep_sweeping, keep_sweeping_devices
 from workflows.application import Application
 from workflows.drill import Drill
 from workflows.failback import Failback
 from workflows.failover import Failover
 from workflows.model.failure import PermanentError
 from workflows.model.messages import CONTROL_QUEUE, site_queue
+from workflows.model.runbook import BubbleDevice
 from workflows.posture import Posture
 from workflows.replicate import Replicate
 from workflows.reprotect import Reprotect
@@ -190,7 +191,17 @@ async def run_worker(settings: Settings) -> None:
 
 def _site_chores(settings: Settings, registry: Registry, client: Client) -> list[Coroutine[Any, Any, None]]:
     """What a site's worker does beside its tasks, for ever."""
-    return [keep_marking(settings, registry), keep_sweeping(settings.state, client)]
+    bench = Bench(registry, settings.site, settings.state)
+
+    def devices() -> list[BubbleDevice]:
+        sites = (runbook.sites.get(settings.site) for runbook in readable_runbooks(settings, registry))
+        return [site.bubble for site in sites if site and site.bubble]
+
+    return [
+        keep_marking(settings, registry),
+        keep_sweeping(settings.state, client),
+        keep_sweeping_devices(bench, devices, client),
+    ]
 
 
 async def _warm_up(settings: Settings, registry: Registry) -> None:

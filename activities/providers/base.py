@@ -18,7 +18,7 @@ keep, and that `tests/provider` holds each of them to:
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,7 +27,7 @@ from typing import Any, ClassVar
 from workflows.model.base import Strict
 from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import Bubble, StepRequest, StepResult
-from workflows.model.observed import Observation, Reach
+from workflows.model.observed import Finding, Observation, Reach
 from workflows.model.runbook import Check, Marker, Role, SecretRef
 from workflows.model.verbs import Verb
 
@@ -85,7 +85,7 @@ class Provider:
 
     kind: ClassVar[str]
     role: ClassVar[Role | None]
-    """None for a fence device."""
+    """None for a device of a site."""
     verbs: ClassVar[frozenset[Verb]]
     Settings: ClassVar[type[Strict]]
     """The typed form of `component.settings`; validated when the runbook is read."""
@@ -124,6 +124,10 @@ class Provider:
             TemporaryError: CHECK_FAILED with what was seen instead.
         """
         raise self.unsupported(Verb.HEALTH_CHECK)
+
+    async def preflight(self, component: str, site: str, rpo: timedelta | None = None) -> tuple[Finding, ...]:
+        """What the site lacks that a recovery there would stumble over, with what to do. It changes nothing."""
+        return ()
 
     def by_hand(self, verb: Verb, request: StepRequest) -> ByHand:
         """What a person types in the place of a verb, made of the settings and of what the run has seen. It asks nobody
@@ -270,3 +274,32 @@ class Provider:
     async def clone_data(self, request: StepRequest) -> StepResult:
         """Lay a copy of `request.point` down in the bubble, and start it there as a standby, ready to be promoted."""
         raise self.unsupported(Verb.CLONE_DATA)
+
+    async def open_bubble(self, request: StepRequest) -> StepResult:
+        """For a bubble device: take the place for `target.bubble`, under a lease that ends when the bubble does.
+
+        Raises:
+            PermanentError: PRECONDITION_CHANGED when it is not empty, or another drill's.
+        """
+        raise self.unsupported(Verb.OPEN_BUBBLE)
+
+    async def prove_isolation(self, request: StepRequest) -> StepResult:
+        """For a bubble device: prove that nothing leads out of it.
+
+        Raises:
+            PermanentError: ISOLATION_UNPROVEN, naming each way out.
+        """
+        raise self.unsupported(Verb.PROVE_ISOLATION)
+
+    async def close_bubble(self, request: StepRequest) -> StepResult:
+        """For a bubble device: remove all that bears the bubble's mark, and nothing else. Sets `after`: leftovers.
+
+        Raises:
+            OutcomeUnknownError: something is left, told in words.
+        """
+        raise self.unsupported(Verb.CLOSE_BUBBLE)
+
+    async def sweep_bubble(self, site: str, ended: Callable[[str], Awaitable[bool]]) -> str:
+        """For a bubble device: close what stands there if its lease is over, or the run (asked for by its workflow's
+        id) that opened it has ended; its name, '' when there was nothing to sweep."""
+        return ""

@@ -17,11 +17,22 @@ KINDS: Mapping[str, str] = {
     "dns": "dns",
     "power.http": "",
     "files": "",
+    "aws.accelerator": "aws",
+    "aws.arc": "aws",
     "aws.asg": "aws",
+    "aws.elb": "aws",
+    "aws.route53": "aws",
+    "aws.dynamodb": "aws",
+    "aws.ebs": "aws",
+    "aws.vpc": "aws",
+    "aws.rds": "aws",
     "aws.ec2": "aws",
     "aws.ecs": "aws",
     "aws.eks": "aws",
     "aws.lambda": "aws",
+    "aws.s3": "aws",
+    "aws.aurora": "aws",
+    "aws.secrets": "aws",
 }
 """Every kind that this release knows, and the optional dependency group that it wants ('' for none)."""
 

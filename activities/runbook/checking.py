@@ -9,6 +9,7 @@ from activities.providers.registry import Registry
 from workflows.model.failure import SeawallError
 from workflows.model.runbook import Role, Runbook
 from workflows.model.runbook_rules import RuleProblem, problems
+from workflows.model.verbs import Verb
 
 from .problem import MOST_PROBLEMS, Problem, closest, dotted
 from .shared import parts_with_kind, spread
@@ -19,6 +20,12 @@ from .yaml_reader import Document
 
 _MOST_PARTS = 200
 """A runbook with more components than this is refused: no plan of it could be read by anybody."""
+
+_DEVICES = {
+    "fence_device": (Verb.FENCE, "hold a site off", "power.http"),
+    "bubble": (Verb.OPEN_BUBBLE, "open a bubble", "aws.vpc"),
+}
+"""What each is for, in a verb and in words, and a kind that can."""
 
 
 class Reading:
@@ -83,7 +90,7 @@ class Reading:
             self._tell(place(tree, ("application",)), ("application",), got, name)
 
     def _check_kinds(self, tree: Node) -> None:
-        """The settings of each component and fence device, also of a runbook that has other faults."""
+        """The settings of each component and device, also of a runbook that has other faults."""
         for path in islice(parts_with_kind(tree), _MOST_PARTS):
             node = find(tree, (*path, "kind"))
             if not isinstance(node, Scalar) or not isinstance(node.value, str):
@@ -92,12 +99,22 @@ class Reading:
             if provider is None:
                 continue
             self._roles[node.value] = provider.role
+            self._check_device(path, provider, node.mark)
             if path[0] == "components":
                 self.verbs[str(path[1])] = tuple(sorted(verb.value for verb in provider.verbs))
                 if provider.limits:
                     self.limits[str(path[1])] = {verb.value: limit for verb, limit in provider.limits.items()}
             _, found = validate(provider.Settings, tree, self.file, (*path, "settings"))
             self.problems += found
+
+    def _check_device(self, path: tuple[str, ...], provider: type[Provider], mark: Mark) -> None:
+        """A site's device is of a kind for that place. A fence device that has a role is judged by the rules."""
+        if path[0] != "sites":
+            return
+        verb, words, example = _DEVICES[path[-1]]
+        if verb not in provider.verbs and not (verb is Verb.FENCE and provider.role):
+            wrong = f"the kind {provider.kind} cannot {words}"
+            self._tell(mark, (*path, "kind"), wrong, next_step=f"Name one such as {example}.")
 
     def _provider(self, kind: str, mark: Mark, path: tuple[str | int, ...]) -> type[Provider] | None:
         known = self._registry.kinds

@@ -8,6 +8,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from activities.providers.registry import Registry
 from workflows.model.base import format_duration
 from workflows.model.runbook import Runbook
+from workflows.model.verbs import Verb
 
 _WHOLE = {"$ref": "#/$defs/Placeholder"}
 _WITHIN = {"$ref": "#/$defs/TextWithPlaceholder"}
@@ -67,7 +68,8 @@ def runbook_schema(registry: Registry) -> dict[str, Any]:
     by_kind = {kind: names[(model, "validation")] for kind, model in settings.items()}
     devices = {kind: ref for kind, ref in by_kind.items() if providers[kind].role is None}
     _settings_by_kind(definitions["Component"], {k: r for k, r in by_kind.items() if k not in devices})
-    _settings_by_kind(definitions["FenceDevice"], devices)
+    for name, verb in (("FenceDevice", Verb.FENCE), ("BubbleDevice", Verb.OPEN_BUBBLE)):
+        _settings_by_kind(definitions[name], {k: r for k, r in devices.items() if verb in providers[k].verbs})
     for name, fields in _EXAMPLES.items():
         for field, examples in fields.items():
             definitions[name]["properties"][field]["examples"] = examples

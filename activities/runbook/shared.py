@@ -5,7 +5,7 @@
         sites:
           primary: {region: us-east-1}
 
-is as if each component and fence device whose kind is `aws` or begins with `aws.` had said so in its own `settings`.
+is as if each component and device whose kind is `aws` or begins with `aws.` had said so in its own `settings`.
 What it says itself wins. It is laid under before anything is checked, so that an error points at the line that is
 wrong, wherever it stands.
 """
@@ -50,7 +50,7 @@ def spread(tree: Table, kinds: list[str], file: str) -> tuple[Table, list[Proble
 
 def parts_with_kind(tree: Node) -> Iterator[tuple[str, ...]]:
     """The paths of all that has a kind and settings."""
-    for section, inner in (("components", ()), ("sites", ("fence_device",))):
+    for section, inner in (("components", ()), ("sites", ("fence_device",)), ("sites", ("bubble",))):
         table = find(tree, (section,))
         for name in table.entries if isinstance(table, Table) else ():
             path = (section, name, *inner)

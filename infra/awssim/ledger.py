@@ -60,6 +60,8 @@ class CallCount(BaseModel):
     service: str
     region: str
     operation: str
+    agent: str = ""
+    """What the caller adds to its user agent, such as `seawall`."""
     count: int
 
 
@@ -68,12 +70,12 @@ class Ledger:
 
     def __init__(self) -> None:
         self._entries: list[Entry] = []
-        self._counts: dict[tuple[str, str, str], int] = {}
+        self._counts: dict[tuple[str, str, str, str], int] = {}
         self._lock = threading.Lock()
 
-    def count(self, service: str, region: str, operation: str) -> None:
+    def count(self, service: str, region: str, operation: str, agent: str = "") -> None:
         """One more call, whatever becomes of it."""
-        key = (service, region, operation)
+        key = (service, region, operation, agent)
         with self._lock:
             self._counts[key] = self._counts.get(key, 0) + 1
 
@@ -92,4 +94,7 @@ class Ledger:
         """How often each operation was asked for."""
         with self._lock:
             found = sorted(self._counts.items())
-        return [CallCount(service=key[0], region=key[1], operation=key[2], count=count) for key, count in found]
+        return [
+            CallCount(service=service, region=region, operation=operation, agent=agent, count=count)
+            for (service, region, operation, agent), count in found
+        ]

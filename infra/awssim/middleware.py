@@ -41,7 +41,7 @@ class Shim:
         call = understand(environ, read_body(environ))
         if call is None:
             return self.moto(environ, start_response)
-        self.ledger.count(call.service, call.region, call.operation)
+        self.ledger.count(call.service, call.region, call.operation, agent_of(environ))
         doom = self.faults.judge(call)
         if doom.latency:
             self.faults.wait(doom.latency)
@@ -148,6 +148,11 @@ class Line:
                 fault=self._doom.kind,
             )
         )
+
+
+def agent_of(environ: Environ) -> str:
+    """What a program adds to the SDK's user agent: the words that are no name with a version."""
+    return " ".join(word for word in environ.get("HTTP_USER_AGENT", "").split() if not set("/#") & set(word))
 
 
 def understand_reply(call: Call, reply: Reply) -> dict[str, Any]:

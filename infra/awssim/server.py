@@ -12,8 +12,12 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from infra.awssim import patches, states
+from infra.awssim.accelerator import Accelerators
+from infra.awssim.arc import Arc
 from infra.awssim.control import Control
+from infra.awssim.faults import Faults
 from infra.awssim.middleware import Shim
+from infra.awssim.own import Own
 
 HOST = "127.0.0.1"
 
@@ -27,11 +31,12 @@ class Handler(MotoRequestHandler):
             super().log(type, message, *args)
 
 
-def make(port: int) -> BaseWSGIServer:
-    """The server, bound and not yet serving. Port 0 takes a free one."""
+def make(port: int, faults: Faults | None = None) -> BaseWSGIServer:
+    """The server, bound and not yet serving. Port 0 takes a free one; `faults` are shared with whoever gives them."""
     states.apply()
     patches.apply()
-    app = Control(Shim(DomainDispatcherApplication(create_backend_app)))
+    own = {**Arc().answers, **Accelerators().answers}
+    app = Control(Shim(Own(DomainDispatcherApplication(create_backend_app), own), faults=faults or Faults()))
     return make_server(HOST, port, app, threaded=True, request_handler=Handler)
 
 

@@ -22,6 +22,7 @@ DB_STATES: Passing = {
     (None, "available"): "creating",
     ("stopped", "available"): "starting",
     ("available", "stopped"): "stopping",
+    ("replica", "available"): "modifying",
 }
 INSTANCE_STATES: Passing = {
     (None, "running"): "pending",
@@ -38,8 +39,10 @@ MODELS = (
     "ec2.instance",
     "ec2.snapshot",
     "eks.nodegroup",
+    "globalaccelerator.accelerator",
     "rds.cluster",
     "rds.cluster-snapshot",
+    "rds.global-cluster",
     "rds.instance",
     "rds.snapshot",
     "route53.change",
@@ -173,6 +176,8 @@ class Code:
         """Moto sets both; the name decides."""
 
 
+GLOBAL_CLUSTER = "rds.global-cluster"
+"""How long the writer of an Aurora global database takes to move: kept by `patches.aurora`."""
 DB_INSTANCE = Timed("rds.instance", "status", DB_STATES)
 NODEGROUP = Timed("eks.nodegroup", "status", {(None, "ACTIVE"): "CREATING", ("ACTIVE", "ACTIVE"): "UPDATING"})
 

@@ -46,10 +46,14 @@ def audit(info: LabInfo, acks: Path | Iterable[Ack], *, site: str | None = None)
         database.execute("set enable_indexonlyscan = off")
         database.execute("set enable_bitmapscan = off")
         rows = database.execute("select client, seq from orders where client = any(%s)", [clients]).fetchall()
-    kept = Counter((str(client), int(seq)) for client, seq in rows)
+    return compare(where, promised, Counter((str(client), int(seq)) for client, seq in rows))
+
+
+def compare(site: str, promised: Counter[tuple[str, int]], kept: Counter[tuple[str, int]]) -> Audit:
+    """The orders that were acknowledged, beside those that the database of a site has of the same clients."""
     lost = sorted(order for order in promised if order not in kept)
     return Audit(
-        site=where,
+        site=site,
         acknowledged=len(promised),
         lost=len(lost),
         duplicated=sum(count - 1 for count in (kept | promised).values() if count > 1),

@@ -155,7 +155,7 @@ class Chassis:
 
     def _died(self, pid: int) -> None:
         for item in self.boot.services:
-            if self.running.get(item.name) == pid:
+            if item.restart and self.running.get(item.name) == pid:
                 threading.Timer(RESTART_SECONDS, self._start, [item]).start()
         if self.running.get(LINK) == pid:
             threading.Timer(RESTART_SECONDS, self._start_link).start()

@@ -5,7 +5,7 @@ import json
 from typing import Any
 from urllib.parse import urlsplit
 
-from .info import LabInfo
+from .info import Grounds
 from .postgres import LabError
 
 SECONDS = 10.0
@@ -15,7 +15,7 @@ class NotRunning(LabError):
     """No chassis answers."""
 
 
-def ask(info: LabInfo, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+def ask(info: Grounds, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     """One request.
 
     Raises:

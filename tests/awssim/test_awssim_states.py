@@ -1,5 +1,6 @@
 """States take the time that they are told to take: shown by their order, never by a clock."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -75,6 +76,23 @@ def test_a_waiter_waits_until_the_delay_is_over(world: World, case: str) -> None
     assert waiting.wait(**wanted, WaiterConfig={"Delay": 0, "MaxAttempts": 1}) is None
 
 
+def test_a_group_registers_what_takes_its_time_to_run_as_soon_as_it_runs(world: World) -> None:
+    balancing, scaling = world.client("elbv2"), world.client("autoscaling")
+    vpc = world.client("ec2").describe_vpcs()["Vpcs"][0]["VpcId"]
+    made = balancing.create_target_group(Name=world.name(), Protocol="HTTP", Port=80, VpcId=vpc)
+    target = made["TargetGroups"][0]["TargetGroupArn"]
+    world.sim.control.set_delays({"ec2.instance": LONG})
+    group = world.group(DesiredCapacity=0)
+    scaling.attach_load_balancer_target_groups(AutoScalingGroupName=group, TargetGroupARNs=[target])
+    scaling.set_desired_capacity(AutoScalingGroupName=group, DesiredCapacity=2)
+    assert balancing.describe_target_health(TargetGroupArn=target)["TargetHealthDescriptions"] == []
+    world.sim.control.set_delays({"ec2.instance": 0})
+    end = time.monotonic() + 10
+    while len(balancing.describe_target_health(TargetGroupArn=target)["TargetHealthDescriptions"]) < 2:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 def test_an_instance_passes_through_its_states_in_order(world: World) -> None:
     control, ec2, seen = world.sim.control, world.client("ec2"), []
     control.set_delays({"ec2.instance": LONG})
@@ -123,3 +141,29 @@ def test_a_delay_that_means_nothing_is_refused(world: World, delays: dict[str, f
     with pytest.raises(AwssimError):
         world.sim.control.set_delays(delays)
     assert set(world.sim.control.delays().values()) == {0}
+
+
+def test_the_writer_of_a_global_database_moves_after_its_delay_and_the_old_one_is_taken_in_again(world: World) -> None:
+    name, writer, secondary = world.global_database()
+    rds = world.client("rds", WEST)
+
+    def writers() -> list[str]:
+        (found,) = rds.describe_global_clusters(GlobalClusterIdentifier=name)["GlobalClusters"]
+        return [one["DBClusterArn"] for one in found["GlobalClusterMembers"] if one["IsWriter"]]
+
+    def states() -> dict[str, str]:
+        (found,) = rds.describe_global_clusters(GlobalClusterIdentifier=name)["GlobalClusters"]
+        return {one["DBClusterArn"]: one["SynchronizationStatus"] for one in found["GlobalClusterMembers"]}
+
+    world.sim.control.set_delays({"rds.global-cluster": LONG})
+    moved = {"GlobalClusterIdentifier": name, "TargetDbClusterIdentifier": secondary}
+    assert rds.failover_global_cluster(**moved, AllowDataLoss=True)["GlobalCluster"]["FailoverState"]["ToDbClusterArn"]
+    assert writers() == [writer]
+    with pytest.raises(rds.exceptions.InvalidGlobalClusterStateFault):
+        rds.switchover_global_cluster(**moved)
+    world.sim.control.set_delays({"rds.global-cluster": 0})
+    assert writers() == [secondary]
+    world.sim.control.set_delays({"rds.global-cluster": LONG})
+    assert states() == {writer: "pending-resync", secondary: "connected"}
+    world.sim.control.set_delays({"rds.global-cluster": 0})
+    assert set(states().values()) == {"connected"}

@@ -1,6 +1,7 @@
 """Things to test with, each made by one call."""
 
 import itertools
+import json
 from typing import Any
 
 from infra.awssim.handle import Simulator
@@ -119,12 +120,54 @@ class World:
         )
         return source, name
 
+    def cluster(self, region: str = EAST, **more: str) -> str:
+        """The ARN of an Aurora cluster."""
+        owner = {"MasterUsername": "app", "MasterUserPassword": "not-a-secret"}
+        made = self.client("rds", region).create_db_cluster(
+            DBClusterIdentifier=self.name(), Engine="aurora-postgresql", **(more or owner)
+        )
+        return str(made["DBCluster"]["DBClusterArn"])
+
+    def global_database(self) -> tuple[str, str, str]:
+        """Its name, its writer in the east and its secondary in the west."""
+        name, writer = self.name(), self.cluster()
+        self.client("rds").create_global_cluster(GlobalClusterIdentifier=name, SourceDBClusterIdentifier=writer)
+        return name, writer, self.cluster(WEST, GlobalClusterIdentifier=name)
+
     def look(self, service: str, name: str, region: str = EAST) -> Any:
         """An instance of EC2 or RDS, as it is described."""
         client = self.client(service, region)
         if service == "rds":
             return client.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"][0]
         return client.describe_instances(InstanceIds=[name])["Reservations"][0]["Instances"][0]
+
+    def bucket(self, region: str = EAST) -> str:
+        """A bucket that keeps versions."""
+        name, s3 = f"bucket-{self.name()}", self.client("s3", region)
+        where = {} if region == EAST else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        s3.create_bucket(Bucket=name, **where)
+        s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+        return name
+
+    def table(self, *replicas: str) -> str:
+        """A table in the east with replicas in other regions."""
+        name, dynamo = f"table-{self.name()}", self.client("dynamodb")
+        dynamo.create_table(
+            TableName=name, KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}], BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        )  # fmt: skip
+        for region in replicas:
+            dynamo.update_table(TableName=name, ReplicaUpdates=[{"Create": {"RegionName": region}}])
+        return name
+
+    def deny(self, bucket: str, *spared: str) -> None:
+        """Deny every write to it, but those of some roles."""
+        statement: dict[str, Any] = {"Sid": "no", "Effect": "Deny", "Principal": "*"}
+        statement |= {"Action": ["s3:PutObject", "s3:DeleteObject"], "Resource": f"arn:aws:s3:::{bucket}/*"}
+        if spared:
+            statement["Condition"] = {"ArnNotLike": {"aws:PrincipalArn": list(spared)}}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        self.client("s3").put_bucket_policy(Bucket=bucket, Policy=document)
 
     def lines(self, operation: str, after: int = 0) -> list[Entry]:
         """What the ledger says of an operation."""

@@ -124,6 +124,16 @@ def test_an_isolated_drill_has_no_way_out_but_its_closing(fields: dict[str, Any]
     assert bool(of(plan, Verb.PROMOTE)) is clones
 
 
+def test_in_a_cloud_nobody_can_use_the_application_inside_the_bubble_so_that_is_simulated() -> None:
+    sites = sim_runbook().model_dump(mode="json")["sites"]
+    sites["recovery"]["bubble"] = {"kind": "aws.vpc"}
+    plan = plan_drill(asked({"sites": sites}, Operation.DRILL, mode=Mode.UNPLANNED))
+    without = plan_drill(asked({}, Operation.DRILL, mode=Mode.UNPLANNED))
+    assert [step.id for step in plan.steps] == [step.id for step in without.steps]
+    assert of(plan, Verb.VERIFY) == []
+    assert of(plan, Verb.OPEN_BUBBLE, Verb.CLONE_DATA) == of(without, Verb.OPEN_BUBBLE, Verb.CLONE_DATA)
+
+
 def test_a_live_drill_asks_once_and_goes_there_and_back() -> None:
     plan = plan_live_drill(asked({}, Operation.DRILL))
     assert [(step.id, step.site, step.phase) for step in plan.steps] == [

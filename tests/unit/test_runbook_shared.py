@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from activities.runbook_file import check_runbook, read_runbook
 from tests.unit.runbook_kit import changed, registry, settings_of, write
 
@@ -36,3 +38,30 @@ def test_a_family_that_nobody_has_is_refused(tmp_path: Path) -> None:
     told = " ".join(str(problem) for problem in check_runbook(write(tmp_path, text), registry()))
     assert "providers.asw: expected one of" in told
     assert "providers.dns: expected a mapping of settings" in told
+
+
+BUBBLE = """\
+    bubble:
+      kind: aws.vpc
+      settings: {vpc: vpc-0a1b2c3d, subnets: [subnet-0a1b2c3d], security_group: sg-0a1b2c3d, most: 20}
+"""
+NAME = "    name: Site B\n"
+
+
+def test_a_bubble_has_them_too(tmp_path: Path) -> None:
+    runbook = read_runbook(write(tmp_path, RUNBOOK.replace(NAME, NAME + BUBBLE) + SHARED), registry()).runbook
+    bubble = runbook.sites["recovery"].bubble
+    assert bubble is not None
+    assert bubble.settings["sites"]["recovery"] == {"region": "eu-west-1"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('{kind: sim.power, settings: {url: "http://power-b"', "{kind: aws.vpc, settings: {url: b", "hold a site off"),
+        (NAME, NAME + BUBBLE.replace("aws.vpc", "sim.power"), "open a bubble"),
+    ],
+)
+def test_a_device_is_of_a_kind_for_its_place(tmp_path: Path, old: str, new: str, words: str) -> None:
+    told = [str(problem) for problem in check_runbook(write(tmp_path, changed((old, new))), registry())]
+    assert any(f"cannot {words}" in one for one in told), told

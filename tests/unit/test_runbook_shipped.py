@@ -55,7 +55,7 @@ def test_the_schema_knows_the_settings_of_each_kind() -> None:
     definitions = runbook_schema(Registry())["$defs"]
     kinds = {
         rule["if"]["properties"]["kind"]["const"]: rule["then"]["properties"]["settings"]["$ref"]
-        for name in ("Component", "FenceDevice")
+        for name in ("Component", "FenceDevice", "BubbleDevice")
         for rule in definitions[name]["allOf"]
     }
     assert sorted(kinds) == Registry().kinds

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 _ASKED_WITHIN = 5.0
 
 
-def run_doctor(json_output: bool) -> int:
-    """Print the findings; 0 when nothing is missing, 1 otherwise."""
+def run_doctor(json_output: bool, application: str | None = None) -> int:
+    """Print the findings; 0 when nothing is missing, 1 otherwise. With an application, its sites are asked too."""
     settings = read_settings()
     rows = [
         *(_tell(name, look) for name, look in _LOCAL.items()),
         _runbooks(settings),
         *asyncio.run(_temporal(settings)),
+        *(_application(settings, application) if application else []),
     ]
     if json_output:
         found = [{"name": r.name, "good": r.good, "detail": r.detail, "mend": r.mend} for r in rows]
@@ -102,6 +103,12 @@ def _runbooks(settings: Settings) -> DoctorRow:
     if bad:
         return DoctorRow("runbooks", False, f"not valid: {', '.join(bad)}", f"seawall validate {settings.runbooks}")
     return DoctorRow("runbooks", True, f"{len(names)} in {settings.runbooks}: {', '.join(names)}")
+
+
+def _application(settings: Settings, application: str) -> list[DoctorRow]:
+    from workers.cli.doctor_application import application_rows
+
+    return application_rows(settings, application)
 
 
 async def _temporal(settings: Settings) -> list[DoctorRow]:

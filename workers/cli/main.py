@@ -97,11 +97,16 @@ def worker(
 
 
 @app.command()
-def doctor(json_output: JsonFlag = False) -> None:
+def doctor(
+    application: Annotated[
+        str | None, typer.Argument(help="Ask its sites too: would a recovery find all it needs?")
+    ] = None,
+    json_output: JsonFlag = False,
+) -> None:
     """What is missing on this machine or in this configuration, with the command that mends it."""
     from workers.cli.doctor import run_doctor
 
-    raise typer.Exit(run_doctor(json_output))
+    raise typer.Exit(run_doctor(json_output, application))
 
 
 @app.command()

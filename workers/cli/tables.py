@@ -47,7 +47,7 @@ class RunRow:
 
 @dataclass(frozen=True)
 class DoctorRow:
-    """One thing that was looked at; `good` is None when it could not be told."""
+    """One thing that was looked at; `good` is None when it could not be told, or when somebody should look at it."""
 
     name: str
     good: bool | None
@@ -171,9 +171,8 @@ def doctor_table(rows: Iterable[DoctorRow]) -> RenderableType:
     found = list(rows)
     table = _table("", "What", "Seen", folds=("What", "Seen"))
     for row in found:
-        mark = {True: Text("ok", "green"), False: Text("MISSING", "bold red"), None: Text("unknown", "yellow")}[
-            row.good
-        ]
+        unsure = Text("look" if row.mend else "unknown", "yellow")
+        mark = {True: Text("ok", "green"), False: Text("MISSING", "bold red"), None: unsure}[row.good]
         table.add_row(mark, plain(row.name, "bold"), plain(row.detail))
     missing = [row for row in found if row.good is not True and row.mend]
     if not missing:

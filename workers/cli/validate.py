@@ -51,7 +51,8 @@ def problems_of(file: Path, registry: "Registry") -> "list[Problem]":
 
 
 def _unplannable(file: Path, registry: "Registry") -> "Iterator[Problem]":
-    """A runbook may be well written and still ask for what this release cannot do."""
+    """A runbook may be well written and still ask for what this release cannot do. That it cannot move as planned is a
+    warning: a recovery from a disaster is not stopped by that."""
     from activities.runbook_file import Problem, read_runbook
     from workflows.model.failure import SeawallError
     from workflows.model.messages import PlanRequest
@@ -61,7 +62,7 @@ def _unplannable(file: Path, registry: "Registry") -> "Iterator[Problem]":
     loaded = read_runbook(file, registry, examples=True)
     home = loaded.runbook.home
     told = set()
-    for mode in Mode:
+    for mode in (Mode.UNPLANNED, Mode.PLANNED):
         target = loaded.runbook.other_sites(home)[0]
         try:
             plan_failover(
@@ -77,7 +78,8 @@ def _unplannable(file: Path, registry: "Registry") -> "Iterator[Problem]":
         except SeawallError as error:
             if error.sentence not in told:
                 told.add(error.sentence)
-                yield Problem(file=file.name, wrong=error.sentence, next_step=error.next_step)
+                planned = mode is Mode.PLANNED
+                yield Problem(file=file.name, wrong=error.sentence, next_step=error.next_step, warning=planned)
 
 
 def print_problems(found: "Iterable[Problem]", stream: TextIO) -> None:

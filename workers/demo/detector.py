@@ -5,14 +5,14 @@ import urllib.error
 import urllib.request
 from datetime import UTC, datetime
 
-from infra.lab.info import LabInfo
+from infra.lab.info import Grounds
 from infra.lab.load import ask_address
 
 _FAILURES = 3
 _INTERVAL = 0.1
 
 
-def wait_for_outage(info: LabInfo, patience: float = 30.0) -> datetime:
+def wait_for_outage(info: Grounds, patience: float = 30.0) -> datetime:
     """When the outage was detected.
 
     Raises:
@@ -30,7 +30,7 @@ def wait_for_outage(info: LabInfo, patience: float = 30.0) -> datetime:
     return datetime.now(UTC)
 
 
-def _serves(info: LabInfo, resolver: str, port: int) -> bool:
+def _serves(info: Grounds, resolver: str, port: int) -> bool:
     try:
         address, _ = ask_address(info.public_name, resolver, port)
         with urllib.request.urlopen(f"http://{address}:{info.public_port}/readyz", timeout=1.0) as answer:

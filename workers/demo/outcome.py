@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from workers.demo.effects import Effect
 from workers.demo.scenario import Move
 from workflows.model.base import Message
 from workflows.model.plan import Operation
@@ -16,6 +17,8 @@ class ClientView(Message):
     acknowledged: int
     lost: int
     """Acknowledged to a client and not in the data afterwards."""
+    lost_seconds: float | None = None
+    """From the acknowledgement of the oldest of them to that of the newest; null when there is none."""
     duplicated: int
     outage_seconds: float
     """The longest time in which no client at all got an acknowledgement."""
@@ -62,6 +65,8 @@ class DemoMove(Message):
     leftovers: int | None = None
     """Of a drill's bubble; null when there was none, or it was not counted."""
     fidelity: float | None = None
+    effects: tuple[Effect, ...] = ()
+    """In a cloud: each call that took effect, by the cloud's own account."""
 
 
 class DemoOutcome(Message):
@@ -81,7 +86,9 @@ class DemoOutcome(Message):
     cycles: tuple["DemoOutcome", ...] = ()
 
 
-def judged(move: Move, report: Report, outage_seconds: float, errors: int) -> DemoMove:
+def judged(
+    move: Move, report: Report, outage_seconds: float, errors: int, effects: tuple[Effect, ...] = ()
+) -> DemoMove:
     """One run, held against how it must end."""
     after = [found.equal for found in report.comparisons[-1:]]
     card = report.scorecard
@@ -96,7 +103,8 @@ def judged(move: Move, report: Report, outage_seconds: float, errors: int) -> De
         and clean
         and equal is not False
         and (archived > 0 or not move.archives)
-        and not (move.lossless and report.lost_transactions),
+        and not (move.lossless and report.lost_transactions)
+        and all(effect.times == 1 for effect in effects),
         workflow_id=report.workflow_id,
         rta_seconds=report.rta_seconds,
         lost_transactions=report.lost_transactions,
@@ -106,6 +114,7 @@ def judged(move: Move, report: Report, outage_seconds: float, errors: int) -> De
         archived_rows=archived,
         leftovers=card.leftovers if card else None,
         fidelity=card.fidelity if card else None,
+        effects=effects,
     )
 
 
@@ -170,6 +179,7 @@ def together(cycles: Sequence[DemoOutcome]) -> DemoOutcome:
             "client": ClientView(
                 acknowledged=sum(view.acknowledged for view in views),
                 lost=sum(view.lost for view in views),
+                lost_seconds=longest([view.lost_seconds for view in views]),
                 duplicated=sum(view.duplicated for view in views),
                 outage_seconds=max(view.outage_seconds for view in views),
                 two_writer_samples=sum(view.two_writer_samples for view in views),

@@ -11,16 +11,15 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from infra.lab import lab
-from infra.lab.audit import Audit, audit, checksums
-from infra.lab.info import LabInfo
+from infra.lab.audit import Audit
 from infra.lab.load import Load
 from infra.lab.postgres import LabError
-from infra.lab.watcher import Watcher
 from workers.demo.cockpit import conduct
 from workers.demo.detector import wait_for_outage
+from workers.demo.effects import effects_of, effects_table
 from workers.demo.outcome import ClientView, DemoMove, DemoOutcome, judged, outcome, together
 from workers.demo.scenario import Move, Scenario, find_scenario
+from workers.demo.stages import Stage, stage_of
 from workers.demo.tables import moves_table, scorecard_table
 from workflows.model.base import in_words
 from workflows.model.failure import Code, PermanentError
@@ -81,19 +80,19 @@ def _in_a_fresh_lab(show: Show, number: int, times: int) -> DemoOutcome:
 def _in_one_lab(show: Show, times: int) -> DemoOutcome:
     """All cycles one after the other in one lab, under one load; audited at the end, over all that it wrote."""
     scenario, screen = show.scenario, show.screen
-    info = lab.up(FOLDER, synchronous=scenario.synchronous, say=screen.print)
+    stage = stage_of(scenario, FOLDER, screen.print)
     try:
-        moves, reports, client = _live(info, show, times)
+        moves, reports, client = _live(stage, show, times)
         found = outcome(scenario.name, moves, reports, client)
         _compare(reports[-1], found, screen)
         return found
     finally:
-        lab.down(FOLDER, say=screen.print)
+        stage.down()
         screen.print(f"The reports are kept in {FOLDER / 'reports'}")
 
 
-def _live(info: LabInfo, show: Show, times: int) -> tuple[list[DemoMove], list[Report], ClientView]:
-    load, watcher = Load(info, clients=max(4, round(show.rate / _EACH)), rate=show.rate), Watcher(info)
+def _live(stage: Stage, show: Show, times: int) -> tuple[list[DemoMove], list[Report], ClientView]:
+    load, watcher = Load(stage.info, clients=max(4, round(show.rate / _EACH)), rate=show.rate), stage.watch()
     moves: list[DemoMove] = []
     reports: list[Report] = []
     load.start()
@@ -104,7 +103,7 @@ def _live(info: LabInfo, show: Show, times: int) -> tuple[list[DemoMove], list[R
                 show.screen.rule(f"cycle {number + 1} of {times}")
             time.sleep(_WARM_UP + show.dice.random())
             for move in show.scenario.moves:
-                report, judgement = _make(info, move, load, show)
+                report, judgement = _make(stage, move, load, show)
                 reports.append(report)
                 moves.append(judgement)
                 if not judgement.as_expected:
@@ -114,28 +113,37 @@ def _live(info: LabInfo, show: Show, times: int) -> tuple[list[DemoMove], list[R
         time.sleep(_COOL_DOWN)
     finally:
         summary, seen = load.stop(), watcher.stop()
-    checked = _audit(info, load)
+    checked = _audit(stage, load)
     protected = reports[-1].protected is True or reports[-1].operation is Operation.DRILL
     view = ClientView(
         acknowledged=summary.acknowledged,
         lost=checked.lost,
+        lost_seconds=_span(load, checked),
         duplicated=checked.duplicated,
         outage_seconds=summary.outage_seconds,
         two_writer_samples=seen.two_writer_samples,
         watcher_samples=seen.samples,
         errors=summary.errors,
-        checksums=checksums(info) if protected else {},
+        checksums=stage.checksums() if protected else {},
     )
     return moves, reports, view
 
 
-def _make(info: LabInfo, move: Move, load: Load, show: Show) -> tuple[Report, DemoMove]:
+def _span(load: Load, checked: Audit) -> float | None:
+    lost = set(checked.lost_orders)
+    moments = [ack.mono for ack in load.acks if (ack.client, ack.seq) in lost]
+    return round(max(moments) - min(moments), 3) if moments else None
+
+
+def _make(stage: Stage, move: Move, load: Load, show: Show) -> tuple[Report, DemoMove]:
     """One move, as Seawall reports it and as the clients saw it."""
     began, errors = time.monotonic(), load.errors
-    detected = _disaster(info, move, show.screen)
-    report = asyncio.run(conduct(info, move, detected, show.yes, show.screen))
+    detected = _disaster(stage, move, show.screen)
+    line = len(stage.effects(0))
+    report = asyncio.run(conduct(stage.info, stage.application, move, detected, show.yes, show.screen))
+    effects = effects_of(stage.effects(line))
     time.sleep(_BETWEEN)
-    found = judged(move, report, load.outage_since(began), load.errors - errors)
+    found = judged(move, report, load.outage_since(began), load.errors - errors, effects)
     show.screen.print(
         f"{found.operation}: {found.end_state.value}, {in_words(found.outage_seconds)} without an answer for the "
         f"clients, {found.errors} orders repeated"
@@ -143,32 +151,35 @@ def _make(info: LabInfo, move: Move, load: Load, show: Show) -> tuple[Report, De
     return report, found
 
 
-def _audit(info: LabInfo, load: Load) -> Audit:
+def _audit(stage: Stage, load: Load) -> Audit:
     """What the data holds of the acknowledged writes, read at the site to which users are sent.
 
     Raises:
         PermanentError: UNREACHABLE when nobody serves there: then the run has not recovered the application.
     """
     try:
-        return audit(info, load.acks)
+        return stage.audit(load.acks)
     except (psycopg.Error, LabError) as error:
         raise PermanentError(
             Code.UNREACHABLE,
             f"The database to which users are sent does not answer ({type(error).__name__}), so nothing was recovered.",
-            f"Read the run's report in {info.reports}.",
+            f"Read the run's report in {stage.info.reports}.",
         ) from error
 
 
-def _disaster(info: LabInfo, move: Move, screen: Console) -> datetime | None:
+def _disaster(stage: Stage, move: Move, screen: Console) -> datetime | None:
     for one in move.repairs:
-        screen.print(f"[green]repair[/green]: {lab.repair(info.folder, one.what, one.site).sentence}")
+        screen.print(f"[green]repair[/green]: {stage.repair(one.what, one.site).sentence}")
     for one in move.breaks:
-        screen.print(f"[red]break[/red]: {lab.break_(info.folder, one.what, one.site).sentence}")
+        screen.print(f"[red]break[/red]: {stage.break_(one.what, one.site).sentence}")
         time.sleep(one.then_wait)
     if not move.outage:
         return None
-    detected = wait_for_outage(info)
+    detected = wait_for_outage(stage.info)
     screen.print(f"[red]outage detected[/red] at {detected:%H:%M:%S.%f} UTC: three failed requests")
+    if move.evidence:
+        screen.print(f"{move.evidence:.0f} s until it is beyond doubt for the standby too")
+        time.sleep(move.evidence)
     return detected
 
 
@@ -176,6 +187,8 @@ def _compare(report: Report, found: DemoOutcome, screen: Console) -> None:
     client = found.client
     if len(found.moves) > 1:
         screen.print(moves_table(found.moves))
+    if touched := [(move.operation, move.effects) for move in found.moves if move.effects]:
+        screen.print(effects_table(touched))
     if report.scorecard is not None:
         screen.print(scorecard_table(report))
     table = Table(title="The run's own report, beside what the clients measured", title_justify="left")
@@ -185,7 +198,8 @@ def _compare(report: Report, found: DemoOutcome, screen: Console) -> None:
     table.add_row("ended", found.end_state.value, f"{client.acknowledged} acknowledged writes")
     table.add_row("time to recover (RTA)", in_words(found.rta_seconds), f"{in_words(client.outage_seconds)} outage")
     table.add_row("lost transactions", lost, str(client.lost))
-    table.add_row("lost, by marker (RPA)", in_words(found.rpa_seconds), "")
+    span = in_words(client.lost_seconds) if client.lost else ""
+    table.add_row("lost, by marker (RPA)", in_words(found.rpa_seconds), span)
     table.add_row("duplicated", "", str(client.duplicated))
     table.add_row("two writers at once", "", f"{client.two_writer_samples} of {client.watcher_samples} samples")
     if client.checksums:

@@ -29,10 +29,14 @@ class Move:
     live: bool = False
     outage: bool = False
     """Whether users notice the break, so that the run starts when the outage is detected."""
+    evidence: float = 0.0
+    """Seconds from the detection until there is proof enough; a failover that starts earlier is refused."""
     archives: bool = False
     """Whether the old site must be found to have rows that nobody else has."""
     lossless: bool = True
     """Whether no acknowledged write may be lost in it."""
+    accepts_risk: str = ""
+    """In a person's words, why it is right to go on where the fence cannot be proved; '' where that may not happen."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ class Scenario:
     """How often it is told when nobody says."""
     goes_on: bool = False
     """The next cycle begins where this one has ended."""
+    cloud: bool = False
+    """Told in the AWS simulator, and not on real sites of this machine."""
 
 
 _KILL = Move(operation=Operation.FAILOVER, reason="site A is gone", breaks=(Break("kill", "primary"),), outage=True)
@@ -65,6 +71,21 @@ _MEND = Move(
     reason="site A and its replication are mended",
     repairs=(Break("cut-replication", "primary"),),
     archives=True,
+)
+
+_IN_THE_CLOUD = (
+    Move(
+        operation=Operation.FAILOVER,
+        reason="the primary region is lost",
+        breaks=(Break("region-gone", "primary"),),
+        outage=True,
+        evidence=62.0,  # a replica of RDS that is less than a minute behind counts as fed: its lag must grow first
+        lossless=False,
+        accepts_risk="The whole region is lost and no device can prove it; its users are sent away from it by name.",
+    ),
+    Move(operation=Operation.REPROTECT, reason="the region is back", repairs=(Break("region-gone", "primary"),)),
+    Move(operation=Operation.FAILBACK, reason="the region is protected again"),
+    Move(operation=Operation.DRILL, reason="quarterly drill"),
 )
 
 SCENARIOS = {
@@ -138,6 +159,13 @@ SCENARIOS = {
             story="An isolated drill under load: clones of the standby are recovered in a bubble from which nothing "
             "else can be reached. Users must notice nothing, and nothing may be left.",
             moves=(Move(operation=Operation.DRILL, reason="quarterly drill"),),
+        ),
+        Scenario(
+            name="aws",
+            story="A three-tier shop in two regions of a simulated AWS. The primary region is lost and the application "
+            "fails over; the region comes back and follows; the application goes home; an isolated drill.",
+            moves=_IN_THE_CLOUD,
+            cloud=True,
         ),
         Scenario(
             name="live-drill",

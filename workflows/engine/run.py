@@ -221,6 +221,7 @@ class RecoveryRun(Holding):
             proofs=ledger.proofs,
             accepted_risk=accepted,
             fence_device=runbook.sites[step.site].fence_device if step.verb in _BY_DEVICE else None,
+            bubble_device=runbook.sites[ledger.bubble.site].bubble if ledger.bubble else None,
             position=ledger.position(name) if name else None,
             point=ledger.point(name) if name else None,
             public=self.public_check() if step.verb is Verb.VERIFY else None,

@@ -9,7 +9,7 @@ from .base import Duration, Message
 from .observed import CheckResult, Consistency, Divergence, FenceProof, Finding, Loss, Observation, RecoveryPoint
 from .plan import Mode, Operation
 from .requests import RiskAcceptance
-from .runbook import Component, FenceDevice, PublicCheck, Runbook
+from .runbook import BubbleDevice, Component, FenceDevice, PublicCheck, Runbook
 
 CONTROL_QUEUE = "seawall"
 TASK_TIMEOUT = timedelta(seconds=5)
@@ -41,7 +41,8 @@ class Ref(Message):
 
 class Bubble(Message):
     """A place at a site where clones run and from which nothing else can be reached. It lives in the folder
-    `bubbles/NAME` of that site's worker, which holds its lease too: what is not closed in time is swept."""
+    `bubbles/NAME` of that site's worker, or in the site's bubble device, which holds its lease too: what is not closed
+    in time is swept."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,79}$")]
     site: str
@@ -77,6 +78,8 @@ class StepRequest(Message):
     accepted_risk: RiskAcceptance | None = None
     fence_device: FenceDevice | None = None
     """Of the site that is to be fenced, when it has one."""
+    bubble_device: BubbleDevice | None = None
+    """In a drill: of the bubble's site, when its clones live in one."""
     position: str | None = None
     """Where the data must have come to before it may be promoted."""
     point: RecoveryPoint | None = None

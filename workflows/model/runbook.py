@@ -77,11 +77,20 @@ class FenceDevice(Strict):
     settings: dict[str, Any] = {}
 
 
+class BubbleDevice(Strict):
+    """Where a drill's clones live when that is not a network of the site's own machine: an isolated network of a
+    cloud, made once and used by one drill at a time."""
+
+    kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9.]*$")]
+    settings: dict[str, Any] = {}
+
+
 class Site(Strict):
     """A place where the application can run."""
 
     name: Text
     fence_device: FenceDevice | None = None
+    bubble: BubbleDevice | None = None
 
 
 class Snapshots(Strict):

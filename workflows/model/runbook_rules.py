@@ -50,7 +50,7 @@ def problems(
 
     Args:
         capabilities: for each component the verbs of its provider; None where they are not known, and not judged.
-        roles: for each kind the role of its provider, None for a fence device; a kind that is left out is not judged.
+        roles: for each kind the role of its provider, None for a site's device; a kind that is left out is not judged.
         today: for the age of the review; None leaves that out.
     """
     found = [*_sites(runbook), *_shape(runbook), *_needs(runbook), *_cycle(runbook), *_durations(runbook, ())]

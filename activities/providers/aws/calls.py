@@ -13,6 +13,7 @@ out of the code, and the IAM policies in `infra/aws/policies` are made of them.
 """
 
 import asyncio
+import copy
 import functools
 import hashlib
 import random
@@ -20,7 +21,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -64,6 +65,14 @@ class Aws:
         self._session_name = session_name(run or "look")
         limits = (settings.connect_timeout.total_seconds(), settings.read_timeout.total_seconds())
         self._limits = LOOK_LIMITS if self._looks else limits
+        self._endpoint = ""
+
+    def at(self, url: str, region: str) -> "Aws":
+        """The same identity in another region, or at an endpoint of its own (empty for the region's): a cluster of ARC
+        has five of those. There a read is tried once, since the next endpoint is the second try."""
+        found = copy.copy(self)
+        found._endpoint, found.region = url, region
+        return found
 
     async def read(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         """Ask; tried three times.
@@ -139,9 +148,11 @@ class Aws:
             raise translate(error, nature, f"{service}.{operation}", self.region) from None
 
     def _client(self, service: str, repeat: bool) -> Any:
-        role = self.site.role or ""
-        tries = READ_TRIES if repeat and not self._looks else 1
-        return _client(service, self.region, role, self._session_name if role else "", self._limits, tries)
+        place = Place(self.site.region, self.region, self._endpoint)
+        role = self.site.role
+        who = Identity(role, self._session_name, self.site.external_id or "") if role else None
+        once = self._looks or self._endpoint or not repeat
+        return _client(service, place, who, self._limits, 1 if once else READ_TRIES)
 
 
 def session_name(run: str) -> str:
@@ -158,38 +169,64 @@ def token(ref: Ref, part: str = "") -> str:
 _LOCK = threading.Lock()
 
 
-def _client(service: str, region: str, role: str, session: str, limits: tuple[float, float], tries: int) -> Any:
+class Place(NamedTuple):
+    """Where a call goes."""
+
+    home: str
+    """The region in which the role is assumed."""
+    region: str
+    endpoint: str
+    """Empty for the region's own."""
+
+
+class Identity(NamedTuple):
+    """A role that is taken on; without one, the worker is who it is."""
+
+    role: str
+    session: str
+    external_id: str
+    """Empty where the role's trust asks for none."""
+
+
+Limits = tuple[float, float]
+
+
+def _client(service: str, place: Place, who: Identity | None, limits: Limits, tries: int) -> Any:
     with _LOCK:  # botocore makes clients in one thread only; using them is safe in any.
-        return _made(service, region, role, session, limits, tries)
+        return _made(service, place, who, limits, tries)
 
 
 @functools.lru_cache(maxsize=256)
-def _made(service: str, region: str, role: str, session: str, limits: tuple[float, float], tries: int) -> Any:
+def _made(service: str, place: Place, who: Identity | None, limits: Limits, tries: int) -> Any:
     config = Config(
-        region_name=region,
+        region_name=place.region,
         connect_timeout=limits[0],
         read_timeout=limits[1],
         retries={"mode": "standard", "total_max_attempts": tries},
         user_agent_extra="seawall",
         max_pool_connections=16,
     )
-    return _session(region, role, session, limits).client(service, config=config)
+    made = _session(place.home, who, limits)
+    return made.client(service, region_name=place.region, endpoint_url=place.endpoint or None, config=config)
 
 
 @functools.lru_cache(maxsize=64)
-def _session(region: str, role: str, session: str, limits: tuple[float, float]) -> boto3.session.Session:
-    if not role:
+def _session(region: str, who: Identity | None, limits: Limits) -> boto3.session.Session:
+    if who is None:
         return boto3.session.Session(region_name=region)
-    return boto3.session.Session(botocore_session=_assumed(region, role, session, limits), region_name=region)
+    return boto3.session.Session(botocore_session=_assumed(region, who, limits), region_name=region)
 
 
-def _assumed(region: str, role: str, session: str, limits: tuple[float, float]) -> Session:
+def _assumed(region: str, who: Identity, limits: Limits) -> Session:
     """A session under the role, which asks for new credentials before the old ones expire."""
     config = Config(connect_timeout=limits[0], read_timeout=limits[1], retries={"total_max_attempts": READ_TRIES})
     sts = boto3.session.Session(region_name=region).client("sts", config=config)
 
+    asked = {"RoleArn": who.role, "RoleSessionName": who.session, "DurationSeconds": SESSION_SECONDS}
+    asked |= {"ExternalId": who.external_id} if who.external_id else {}
+
     def refresh() -> dict[str, str]:
-        found = sts.assume_role(RoleArn=role, RoleSessionName=session, DurationSeconds=SESSION_SECONDS)["Credentials"]
+        found = sts.assume_role(**asked)["Credentials"]
         return {
             "access_key": found["AccessKeyId"],
             "secret_key": found["SecretAccessKey"],

@@ -7,9 +7,12 @@ from typing import Any, ClassVar
 from activities.providers.base import Context, Provider
 from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import StepRequest
+from workflows.model.observed import Finding
 from workflows.model.verbs import Verb
 
 from .calls import Aws
+from .duties import Duty, duty_of
+from .preflight import preflight
 from .register import Register
 from .settings import AwsSettings, AwsSite, at
 
@@ -41,15 +44,20 @@ class AwsProvider(Provider):
         """The settings of a site."""
         return at(self.settings.places, name, self.kind)
 
-    def aws(self, name: str, request: StepRequest | None = None) -> Aws:
-        """Calls to the region of a site; without a request those of a look."""
+    def aws(self, name: str, request: StepRequest | None = None, duty: Duty | None = None) -> Aws:
+        """Calls to the region of a site, under the role of the duty, which is that of the request unless told; without
+        a request those of a look."""
         place: AwsSite = self.site(name)
+        role = place.roles.get(duty or duty_of(request), place.role)
         run = request.ref.workflow_id if request else ""
-        return Aws(place, self.settings, run, self.context.heartbeat)
+        return Aws(place.model_copy(update={"role": role}), self.settings, run, self.context.heartbeat)
 
     def register(self, name: str, request: StepRequest) -> Register:
         """Who may act on this component at a site."""
         return Register(self.aws(name, request), request, name)
+
+    async def preflight(self, component: str, site: str, rpo: timedelta | None = None) -> tuple[Finding, ...]:
+        return await preflight(self, component, site, rpo)
 
     @property
     def patience(self) -> float:

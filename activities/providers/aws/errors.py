@@ -56,6 +56,7 @@ _THROTTLES = frozenset(
         "SlowDown",
         "PriorRequestNotComplete",
         "EC2ThrottledException",
+        "EndpointTemporarilyUnavailableException",
         "ServiceUnavailable",
         "Unavailable",
     }
@@ -79,6 +80,9 @@ _CAPACITY = frozenset(
         "InstanceQuotaExceeded",
         "StorageQuotaExceeded",
         "SnapshotQuotaExceeded",
+        "ResourceLimitExceeded",
+        "ConcurrentSnapshotLimitExceeded",
+        "SnapshotLimitExceeded",
         "Unsupported",
     }
 )

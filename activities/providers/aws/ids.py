@@ -39,7 +39,8 @@ InstanceType = Annotated[str, _form(r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$", "An instan
 HostedZoneId = Annotated[str, _form(r"^Z[A-Z0-9]{5,31}$", "A hosted zone of Route 53.", "Z0123456789ABCDEFGHIJ")]
 DatabaseName = Annotated[
     str,
-    _form(r"^[a-z](?!.*--)[a-z0-9-]{0,61}[a-z0-9]$", "The identifier of an RDS instance or cluster.", "shop-db"),
+    _form(r"^[a-z](-?[a-z0-9])*$", "The identifier of an RDS instance or cluster.", "shop-db"),
+    Field(max_length=63),
 ]
 TargetGroupArn = Annotated[
     str,
@@ -49,7 +50,38 @@ TargetGroupArn = Annotated[
         "arn:aws:elasticloadbalancing:us-west-2:123456789012:targetgroup/shop/0123456789abcdef",
     ),
 ]
+RoutingControlArn = Annotated[
+    str,
+    _form(
+        r"^arn:aws[a-z-]*:route53-recovery-control::\d{12}:controlpanel/[0-9a-f]+/routingcontrol/[0-9a-f]+$",
+        "A routing control of ARC.",
+        "arn:aws:route53-recovery-control::123456789012:controlpanel/0123abcd/routingcontrol/4567abcd",
+    ),
+]
+SafetyRuleArn = Annotated[
+    str,
+    _form(
+        r"^arn:aws[a-z-]*:route53-recovery-control::\d{12}:controlpanel/[0-9a-f]+/safetyrule/[0-9a-f]+$",
+        "A safety rule of an ARC control panel.",
+        "arn:aws:route53-recovery-control::123456789012:controlpanel/0123abcd/safetyrule/89ababcd",
+    ),
+]
+EndpointGroupArn = Annotated[
+    str,
+    _form(
+        r"^arn:aws[a-z-]*:globalaccelerator::\d{12}:accelerator/[0-9a-f-]+/listener/[0-9a-f]+/endpoint-group/[0-9a-f]+$",
+        "An endpoint group of Global Accelerator.",
+        "arn:aws:globalaccelerator::123456789012:accelerator/0123abcd/listener/4567abcd/endpoint-group/89abcdef0123",
+    ),
+]
 Bucket = Annotated[str, _form(r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", "An S3 bucket.", "shop-media-us-west-2")]
+DbInstanceClass = Annotated[
+    str, _form(r"^db\.[a-z0-9-]+\.[a-z0-9-]+$", "The class of an RDS instance.", "db.m7g.large")
+]
+DbGroupName = Annotated[
+    str,
+    _form(r"^[A-Za-z][A-Za-z0-9._ -]{0,254}$", "A subnet group or a parameter group of RDS.", "shop-private"),
+]
 ClusterName = Annotated[
     str, _form(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,254}$", "A cluster of ECS or EKS, or an ECS service, by name.", "shop")
 ]

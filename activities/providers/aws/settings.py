@@ -10,6 +10,7 @@ from pydantic import Field
 from workflows.model.base import Duration, Strict
 from workflows.model.failure import Code, PermanentError
 
+from .duties import Duty
 from .ids import Region, RoleArn
 
 
@@ -19,6 +20,11 @@ class AwsSite(Strict):
     region: Region
     role: RoleArn | None = None
     """Assumed for every call, through the STS of this very region; the worker's own identity when left out."""
+    roles: dict[Duty, RoleArn] = {}
+    """In its place, by duty: who looks, replicates, moves, drills and removes can be five roles, each of which may do
+    no more than that."""
+    external_id: Annotated[str, Field(pattern=r"^[\w+=,.@:/-]+$", min_length=2, max_length=1224)] | None = None
+    """Which the roles' trust asks for, when they are those of another account."""
     register_table: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{3,255}$")] = "seawall"
     """A DynamoDB table in this region (key `id`, a string) that holds which epoch may act here."""
 

@@ -10,9 +10,9 @@ from workflows.model.failure import OutcomeUnknownError, TemporaryError
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 15.0
 """Seconds. AWS asks for at least some seconds between looks at slow things; a fast one should not wait for them."""
-OVERSHOOT = 0.05
-"""A pause is this part of the time that was waited already, so that what took a minute is seen three seconds later at
-most: about 125 looks in ten minutes, far below what AWS lets one account ask for."""
+OVERSHOOT = 0.03
+"""A pause is this part of the time that was waited already, so that what took a minute is seen two seconds later at
+most: about 180 looks in ten minutes, far below what AWS lets one account ask for."""
 T = TypeVar("T")
 
 

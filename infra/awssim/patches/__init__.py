@@ -1,9 +1,22 @@
 """Where moto's behaviour differs from what AWS documents: one module a service, one small function a method."""
 
-from infra.awssim.patches import autoscaling, ec2, eks, rds, route53
+from infra.awssim.patches import aurora, autoscaling, dynamodb, ec2, eks, rds, route53, s3, servicequotas
 from infra.awssim.patches.registry import PATCHES, Patch
 
-__all__ = ["PATCHES", "Patch", "apply", "autoscaling", "ec2", "eks", "rds", "route53"]
+__all__ = [
+    "PATCHES",
+    "Patch",
+    "apply",
+    "aurora",
+    "autoscaling",
+    "dynamodb",
+    "ec2",
+    "eks",
+    "rds",
+    "route53",
+    "s3",
+    "servicequotas",
+]
 
 
 def apply() -> None:

@@ -1,5 +1,6 @@
 """EC2 Auto Scaling: the desired capacity stays between the group's sizes."""
 
+import threading
 from typing import Any
 
 from moto.autoscaling.exceptions import ValidationError
@@ -7,6 +8,8 @@ from moto.autoscaling.models import AutoScalingBackend
 from moto.autoscaling.responses import AutoScalingResponse
 
 from infra.awssim.patches.registry import Function, patch
+
+LAUNCH_LOOK_SECONDS = 0.1
 
 
 @patch(AutoScalingResponse, "set_desired_capacity", "autoscaling", "SetDesiredCapacity")
@@ -47,6 +50,28 @@ def update_auto_scaling_group(original: Function, this: Any, name: str, *args: A
         group.max_size if most is None else most,
     )
     return original(this, name, *args, **kwargs)
+
+
+@patch(
+    AutoScalingBackend,
+    "update_attached_target_groups",
+    "autoscaling",
+    "CreateAutoScalingGroup",
+    "UpdateAutoScalingGroup",
+)
+def update_attached_target_groups(original: Function, this: Any, group_name: str) -> None:
+    """A group registers its instances with its target groups once they run.
+
+    Moto does it while they are launched, which the target group refuses when that takes time.
+    """
+    group = this.autoscaling_groups.get(group_name)
+    if group is None or all(one.instance.state == "running" for one in group.instance_states):
+        if group is not None:
+            original(this, group_name)
+        return
+    later = threading.Timer(LAUNCH_LOOK_SECONDS, this.update_attached_target_groups, [group_name])
+    later.daemon = True
+    later.start()
 
 
 def _group(backend: Any, name: str) -> Any:

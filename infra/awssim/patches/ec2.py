@@ -1,8 +1,10 @@
 """EC2: what is refused because of the state or the place of a thing."""
 
+import copy
 from typing import Any
 
 from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models import ec2_backends
 from moto.ec2.models.elastic_block_store import EBSBackend
 from moto.ec2.models.instances import InstanceBackend
 
@@ -66,6 +68,44 @@ def run_instances(original: Function, this: Any, image_id: str, *args: Any, **kw
     if image is not None and image.state != "available":
         raise EC2ClientError("InvalidAMIID.Unavailable", f"The AMI ID '{image_id}' is currently {image.state}")
     return original(this, image_id, *args, **kwargs)
+
+
+@patch(EBSBackend, "create_snapshots", "ec2", "CreateSnapshots")
+def create_snapshots(
+    original: Function, this: Any, instance_spec: dict[str, Any], description: str, tags: dict[str, str]
+) -> Any:
+    """What ExcludeDataVolumeIds names is left out; a strange volume is refused: `InvalidParameterValue`."""
+    del original
+    excluded = set(instance_spec.get("ExcludeDataVolumeIds") or ())
+    boot = str(instance_spec.get("ExcludeBootVolume", False)).lower() == "true"
+    instance = this.get_instance(instance_spec["InstanceId"])
+    mapped = instance.get_block_device_mapping
+    data = {device.volume_id for name, device in mapped if name != instance.root_device_name}
+    if strange := sorted(excluded - data):
+        text = f"The volumes {', '.join(strange)} are no data volumes of the instance '{instance.id}'"
+        raise EC2ClientError("InvalidParameterValue", text)
+    taken = []
+    for name, device in mapped:
+        if device.volume_id in excluded or (boot and name == instance.root_device_name):
+            continue
+        snapshot = this.create_snapshot(device.volume_id, description=description)
+        snapshot.add_tags(tags)
+        taken.append(snapshot)
+    return taken
+
+
+@patch(EBSBackend, "copy_snapshot", "ec2", "CopySnapshot")
+def copy_snapshot(
+    original: Function, this: Any, source_snapshot_id: str, source_region: str, *args: Any, **kwargs: Any
+) -> Any:
+    """A copy is made of a completed snapshot only (`IncorrectState`); the volume id of the copy means nothing."""
+    (source,) = ec2_backends[this.account_id][source_region].describe_snapshots(snapshot_ids=[source_snapshot_id])
+    if source.status != "completed":
+        raise EC2ClientError("IncorrectState", f"Snapshot {source_snapshot_id} is in invalid state - {source.status}")
+    made = original(this, source_snapshot_id, source_region, *args, **kwargs)
+    made.volume = copy.copy(source.volume)
+    made.volume.id = "vol-ffffffff"
+    return made
 
 
 def _insist(backend: Any, instance_ids: list[str], states: tuple[str, ...], text: str) -> None:

@@ -10,7 +10,7 @@ Function = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Patch:
-    """One method of moto that behaves otherwise here."""
+    """One method of moto that behaves otherwise here, or that it lacks."""
 
     service: str
     operations: tuple[str, ...]
@@ -21,13 +21,18 @@ class Patch:
 
     def apply(self) -> None:
         """Put our function in the method's place; it is given the original first."""
-        original = getattr(self.owner, self.method)
+        original = getattr(self.owner, self.method, _nothing)
 
         @functools.wraps(original)
         def instead(this: Any, *args: Any, **kwargs: Any) -> Any:
             return self.function(original, this, *args, **kwargs)
 
         setattr(self.owner, self.method, instead)
+
+
+def _nothing(this: Any) -> Any:
+    """In the place of a method that moto lacks; never called."""
+    raise NotImplementedError
 
 
 PATCHES: list[Patch] = []

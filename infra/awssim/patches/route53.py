@@ -17,7 +17,7 @@ from moto.route53.exceptions import (
     ResourceRecordAlreadyExists,
     Route53ClientError,
 )
-from moto.route53.models import RecordSet, Route53Backend
+from moto.route53.models import HostedZoneIdentifier, RecordSet, Route53Backend
 from moto.route53.responses import Route53
 from moto.route53.utils import validate_domain_name
 
@@ -34,29 +34,28 @@ def change_resource_record_sets(original: Function, this: Any, zoneid: str, chan
     del original
     zone = this.get_hosted_zone(zoneid)
     with _one_batch:
-        records = list(zone.rrsets)
+        records = {_identity(record): record for record in zone.rrsets}
         for change in change_list:
             _apply(zone, records, change)
-        zone.rrsets = records
+        zone.rrsets = list(records.values())
 
 
-def _apply(zone: Any, records: list[Any], change: dict[str, Any]) -> None:
+def _apply(zone: Any, records: dict[tuple[Any, ...], Any], change: dict[str, Any]) -> None:
     """One change, on a copy of the zone's records."""
     wanted = _record(zone, change["ResourceRecordSet"])
-    found = next((record for record in records if _identity(record) == _identity(wanted)), None)
+    key = _identity(wanted)
+    found = records.get(key)
     match change["Action"]:
         case "CREATE" if found is not None:
             raise ResourceRecordAlreadyExists(name=wanted.name, _type=wanted.type)
-        case "CREATE" | "UPSERT" if found is None:
-            records.append(wanted)
-        case "UPSERT":
-            records[records.index(found)] = wanted
+        case "CREATE" | "UPSERT":
+            records[key] = wanted
         case "DELETE" if found is None:
             raise _cannot_delete(wanted, "it was not found")
         case "DELETE" if _contents(found) != _contents(wanted):
             raise _cannot_delete(wanted, "the values provided do not match the current values")
         case "DELETE":
-            records.remove(found)
+            del records[key]
         case other:
             raise InvalidActionValue(other)
 
@@ -87,6 +86,12 @@ def _contents(record: Any) -> dict[str, str]:
 def _cannot_delete(record: Any, why: str) -> Route53ClientError:
     text = f"[Tried to delete resource record set [name='{record.name}', type='{record.type}'] but {why}]"
     return Route53ClientError("InvalidChangeBatch", text)
+
+
+@patch(HostedZoneIdentifier, "generate", "route53", "CreateHostedZone")
+def generate(original: Function, this: Any, *args: Any, **kwargs: Any) -> str:
+    """The id of a zone begins with Z, so that it is told from those of other things."""
+    return f"Z{original(this, *args, **kwargs)[1:]}"
 
 
 def _submitted(original: Function, this: Any) -> Any:

@@ -1,14 +1,27 @@
-"""One simulator for each module of tests, to which every client of the providers goes."""
+"""One simulator for each module of tests, to which every client of the providers goes.
+
+What it counted is compared with the IAM policies: a provider called nothing that no policy allows.
+"""
 
 from collections.abc import Iterator
 
 import pytest
 
 from activities.providers.aws import calls
+from infra.aws.policies import actions, files
 from infra.awssim.handle import KEY, Simulator
+from infra.awssim.ledger import CallCount
 from tests.awssim.world import World
+from tests.support.iam import names
 
 from .kit import REGIONS
+
+
+def unallowed(counts: list[CallCount]) -> set[str]:
+    """The actions that the providers asked for and that no policy allows."""
+    granted = {action for policy in files.policies().values() for action in names(policy)}
+    asked = {(one.service, one.operation) for one in counts if one.agent == "seawall"}
+    return {action for call in asked for action in actions.actions_of(*call)} - granted
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +43,7 @@ def sim() -> Iterator[Simulator]:
             )
         yield simulator
         calls.forget_clients()
+        assert unallowed(simulator.control.calls()) == set(), "python -m infra.aws.policies makes policies of the code"
 
 
 @pytest.fixture(scope="module")

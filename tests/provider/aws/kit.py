@@ -44,9 +44,10 @@ class AwsSubject(Subject):
         target = asked.target.model_copy(update={"name": self.component})
         return asked.model_copy(update={"target": target, "ref": asked.ref.model_copy(update={"step": step})})
 
-    def arrived(self) -> int:
+    def arrived(self, operation: str = "") -> int:
         """How often the operation was asked for, in all regions."""
-        return sum(call.count for call in self.sim.control.calls() if call.operation == self.operation)
+        wanted = operation or self.operation
+        return sum(call.count for call in self.sim.control.calls() if call.operation == wanted)
 
     def effects(self, operation: str = "") -> list[Entry]:
         """The calls of the operation that took effect since this subject was made."""

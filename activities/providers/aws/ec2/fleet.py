@@ -37,6 +37,11 @@ class Fleet:
         return {"states": self.states, "ids": {key: one.id for key, one in self.machines.items()}}
 
     @property
+    def gone(self) -> list[str]:
+        """Listed instances that are terminated, or that AWS does not know. A name that is launched cannot be gone."""
+        return [key for key, state in self.states.items() if state not in EXISTS and not self._named]
+
+    @property
     def touched(self) -> list[Machine]:
         """All that a stop of the component would stop."""
         return [one for one in self.found if not one.tag("abandoned")]
@@ -51,17 +56,16 @@ class Fleet:
         Raises:
             PermanentError: NOT_FOUND or PRECONDITION_CHANGED, naming them.
         """
-        gone = [key for key, state in self.states.items() if state not in EXISTS and not self._named]
-        if gone:
+        if self.gone:
             raise PermanentError(
-                Code.NOT_FOUND, f"{_some(gone)} are terminated or unknown to AWS.", "Name others in the runbook."
+                Code.NOT_FOUND, f"Terminated, or unknown to AWS: {some(self.gone)}.", "Name others in the runbook."
             )
         keys = [self.key(one) for one in self.touched]
         twice = sorted({key for key in keys if key in self.keys and keys.count(key) > 1})
         if twice:
             raise PermanentError(
                 Code.PRECONDITION_CHANGED,
-                f"There is more than one instance under {_some(twice)}.",
+                f"There is more than one instance under {some(twice)}.",
                 f"Find out which is the right one, and tag the others {ABANDONED}.",
             )
 
@@ -79,7 +83,7 @@ class Fleet:
         if changed:
             raise PermanentError(
                 Code.PRECONDITION_CHANGED,
-                f"Since the run was planned, somebody changed {_some(changed)}.",
+                f"Since the run was planned, somebody changed {some(changed)}.",
                 "Look who did, and plan again.",
             )
 
@@ -95,5 +99,6 @@ async def look(aws: Aws, place: Ec2Site, marks: dict[str, str], launches: Sequen
     return Fleet([one.name for one in launches], [one for one in found if one.tag("bubble") == bubble], named=True)
 
 
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """The first of them, for a sentence."""
     return ", ".join(names[:NAMED]) + (" and others" if len(names) > NAMED else "")

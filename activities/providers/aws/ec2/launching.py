@@ -15,6 +15,7 @@ from activities.providers.aws.register import Register
 from activities.providers.base import Context
 from workflows.model.messages import StepRequest
 
+from .fleet import some
 from .settings import Candidate, Ec2Site, Launch
 
 NOWHERE = "nowhere"
@@ -92,6 +93,5 @@ def for_drill(place: Ec2Site) -> tuple[Launch, ...]:
 def no_room(short: dict[str, CapacityShort], asked: int) -> CapacityShort:
     """One error for all that there is no room for."""
     first = next(iter(short.values()))
-    names = ", ".join(sorted(short)[:10]) + (" and others" if len(short) > 10 else "")
-    sentence = f"AWS has no room for {len(short)} of {asked}: {names} ({first.reason})."
+    sentence = f"AWS has no room for {len(short)} of {asked}: {some(sorted(short))} ({first.reason})."
     return CapacityShort(first.reason, sentence, first.next_step)

@@ -15,8 +15,8 @@ from workflows.model.runbook import Role
 from workflows.model.verbs import Verb
 
 from . import by_hand
-from .fleet import Fleet, look
-from .look import EXISTS, health
+from .fleet import Fleet, look, some
+from .look import health
 from .settings import Ec2Settings, Ec2Site
 from .step import Ec2Step
 
@@ -72,10 +72,9 @@ class Ec2Provider(AwsProvider):
 
 
 async def _reach(aws: Aws, fleet: Fleet) -> tuple[Reach, str]:
-    gone = [key for key, machine in fleet.machines.items() if machine.state not in EXISTS]
     size, ids = len(fleet.keys), [machine.id for machine in fleet.in_state("running")]
-    if gone:
-        return Reach.REFUSED, f"{', '.join(gone[:10])} are terminated."
+    if fleet.gone:
+        return Reach.REFUSED, f"Terminated, or unknown to AWS: {some(fleet.gone)}."
     passed = sum(one.checked for one in (await health(aws, ids)).values())
     reach = Reach.SERVING if passed == size else Reach.STANDBY
     return reach, f"{len(ids)} of {size} run, {passed} pass their checks."

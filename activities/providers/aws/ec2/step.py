@@ -67,7 +67,8 @@ class Ec2Step:
         await self._until_ours_show(before["states"])
         fleet = await self._at_rest(await self._look(), "pending")
         ours = [one for one in fleet.found if self._made(one)]
-        idle = [one for key, one in fleet.machines.items() if before["states"].get(key) not in RUNS]
+        known = {found: before["states"][key] for key, found in before["ids"].items()}
+        idle = [one for one in fleet.machines.values() if known.get(one.id, RUNS[0]) not in RUNS]
         theirs = {one.id: one for one in (*ours, *idle) if one.state in ("running", "stopping")}
         self._cap("instances", len(theirs), self._place.size)
         stopped = await self._stop(list(theirs.values()))
@@ -76,13 +77,14 @@ class Ec2Step:
         return self._told(f"{len(stopped)} instances were stopped again.", bool(stopped or left), before)
 
     async def undo_stop(self) -> StepResult:
-        """Start what ran before this step, and nothing else."""
+        """Start what ran before this step and still exists, and nothing else."""
         before = await self._register.noted()
         if before is None:
             return StepResult(detail="This run did not stop it.", changed=False)
         fleet = await self._look()
         fleet.insist_on_one_each()
-        return await self._run(fleet, before, [key for key in fleet.keys if before["states"].get(key) in RUNS])
+        ran = {found for key, found in before["ids"].items() if before["states"][key] in RUNS}
+        return await self._run(fleet, before, [key for key, one in fleet.machines.items() if one.id in ran])
 
     # --- Parts of them ---
 
