@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 from activities.providers.aws.by_hand import IDENTITY, cli
+from activities.providers.aws.calls import Aws
 from activities.providers.aws.component import AwsProvider
 from activities.providers.aws.settings import AwsSettings
 from activities.providers.base import now
@@ -93,13 +94,12 @@ class BubbleProvider(AwsProvider):
         )
 
     async def sweep_bubble(self, site: str, ended: Callable[[str], Awaitable[bool]]) -> str:
-        aws = self.aws(site)
-        leases = Leases(aws, self.settings.vpc)
-        stands = await leases.read()
+        stands = await Leases(self.aws(site), self.settings.vpc).read()
         if stands is None or not (stands.expires <= now() or await ended(stands.run)):
             return ""
+        aws = Aws(self.site(site), self.settings, stands.run)
         await close(aws, stands, self.settings.most, self.context, self.patience)
-        await leases.give_back(stands)
+        await Leases(aws, self.settings.vpc).give_back(stands)
         return stands.bubble
 
 
