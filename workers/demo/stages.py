@@ -1,6 +1,7 @@
 """Where a story is told: real sites on this machine, or regions of a simulated cloud. The story is the same."""
 
 import hashlib
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -19,6 +20,8 @@ from infra.lab.watcher import Watcher, WatchSummary
 from .scenario import Scenario
 
 Say = Callable[[str], None]
+_ON_THE_WAY = 2.0
+"""Seconds in which the last orders reach the replica: it is asynchronous, and half a second behind."""
 
 
 class Watch(Protocol):
@@ -129,6 +132,7 @@ class Cloud:
         return compare(site, promised, kept)
 
     def checksums(self) -> dict[str, str]:
+        time.sleep(_ON_THE_WAY)
         found = {name: cloudlab.orders(self.info, name)[0] for name in self.info.sites}
         return {
             name: f"{len(orders)}:{hashlib.sha256(repr(sorted(orders)).encode()).hexdigest()[:32]}"
