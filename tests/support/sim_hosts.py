@@ -58,6 +58,16 @@ class SimCompute(SimProvider):
         return await self.effect(Verb.STOP_INSTANCES, request, stop)
 
 
+class SimLauncher(SimCompute):
+    """An application server that is launched when it is needed; what was given up of it can be removed."""
+
+    kind = "sim.launcher"
+    verbs = SimCompute.verbs | {Verb.PRUNE}
+
+    async def prune(self, request: StepRequest) -> StepResult:
+        return await self.effect(Verb.PRUNE, request, StepResult)
+
+
 class SimTraffic(SimProvider):
     """A public name."""
 

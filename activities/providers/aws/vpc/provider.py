@@ -6,6 +6,7 @@ from typing import ClassVar
 from activities.providers.aws.by_hand import IDENTITY, cli
 from activities.providers.aws.calls import Aws
 from activities.providers.aws.component import AwsProvider
+from activities.providers.aws.duties import Duty
 from activities.providers.aws.settings import AwsSettings
 from activities.providers.base import now
 from activities.providers.by_hand import ByHand
@@ -94,10 +95,11 @@ class BubbleProvider(AwsProvider):
         )
 
     async def sweep_bubble(self, site: str, ended: Callable[[str], Awaitable[bool]]) -> str:
-        stands = await Leases(self.aws(site), self.settings.vpc).read()
+        leases = Leases(self.aws(site), self.settings.vpc)
+        stands = await leases.read()
         if stands is None or not (stands.expires <= now() or await ended(stands.run)):
             return ""
-        aws = Aws(self.site(site), self.settings, stands.run)
+        aws = Aws(self.aws(site, duty=Duty.CLEAN_UP).site, self.settings, stands.run, self.context.heartbeat)
         await close(aws, stands, self.settings.most, self.context, self.patience)
         await Leases(aws, self.settings.vpc).give_back(stands)
         return stands.bubble
