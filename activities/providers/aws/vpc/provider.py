@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 from activities.providers.aws.by_hand import IDENTITY, cli
-from activities.providers.aws.calls import Aws
 from activities.providers.aws.component import AwsProvider
 from activities.providers.aws.duties import Duty
 from activities.providers.aws.settings import AwsSettings
@@ -95,11 +94,10 @@ class BubbleProvider(AwsProvider):
         )
 
     async def sweep_bubble(self, site: str, ended: Callable[[str], Awaitable[bool]]) -> str:
-        leases = Leases(self.aws(site), self.settings.vpc)
-        stands = await leases.read()
+        stands = await Leases(self.aws(site), self.settings.vpc).read()
         if stands is None or not (stands.expires <= now() or await ended(stands.run)):
             return ""
-        aws = Aws(self.aws(site, duty=Duty.CLEAN_UP).site, self.settings, stands.run, self.context.heartbeat)
+        aws = self.aws(site, duty=Duty.CLEAN_UP, run=stands.run)
         await close(aws, stands, self.settings.most, self.context, self.patience)
         await Leases(aws, self.settings.vpc).give_back(stands)
         return stands.bubble
