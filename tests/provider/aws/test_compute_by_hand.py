@@ -71,3 +71,9 @@ def test_a_launch_by_hand_has_the_token_of_the_step_so_that_both_make_one(tmp_pa
     words = shlex.split(act.line)
     ref = request(NEW, f"web.{Verb.START_INSTANCES}", 5).ref
     assert words[words.index("--client-token") + 1] == token(ref, "web-1 m7i.large in subnet-0123456789abcdef0")
+
+
+def test_what_runs_left_behind_is_ended_by_hand_one_by_one(tmp_path: Path) -> None:
+    hand = page("cold", Verb.PRUNE, tmp_path)
+    assert "Name=tag-key,Values=seawall:abandoned" in hand.look[0].line
+    assert [command.line.endswith("terminate-instances --instance-ids INSTANCE") for command in hand.act] == [True]
