@@ -13,6 +13,7 @@ from workflows.model.runbook import Role
 from workflows.model.verbs import Verb
 
 from . import by_hand, clone, home, jobs, look, points, promote, prune
+from .look import Launched, Standing
 from .settings import DrsSettings, DrsSite
 
 
@@ -49,12 +50,12 @@ class DrsProvider(AwsProvider):
         found: DrsSite = super().site(name)
         return found
 
-    async def look(self, site: str, request: StepRequest | None = None) -> look.Standing:
+    async def look(self, site: str, request: StepRequest | None = None) -> Standing:
         """What stands at a site, as its own region tells it."""
         place = self.site(site)
         return await look.standing(self.aws(site, request), self.settings, place)
 
-    async def clones(self, site: str, request: StepRequest | None = None) -> dict[str, look.Launched]:
+    async def clones(self, site: str, request: StepRequest | None = None) -> dict[str, Launched]:
         """Those of the bubble that the provider was given."""
         bubble = self.context.bubble or (request.target.bubble if request else None)
         stands, aws = await self.look(site, request), self.aws(site, request)
