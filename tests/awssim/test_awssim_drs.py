@@ -19,6 +19,8 @@ class Protected:
 
     def __init__(self, world: World) -> None:
         self.world, self.machine = world, world.instance()
+        for region in (EAST, WEST):
+            self.ask("InitializeService", region)
         world.client("ec2").create_tags(Resources=[self.machine], Tags=[{"Key": AGENT, "Value": WEST}])
         listed = self.ask("DescribeSourceServers", filters={})["items"]
         (self.server,) = [one["sourceServerID"] for one in listed if self.protects(one) == self.machine]
@@ -114,6 +116,7 @@ def test_its_refusals_keep_to_the_model(world: World) -> None:
         "DescribeRecoverySnapshots": lambda: subject.ask("DescribeRecoverySnapshots", sourceServerID=NOBODY),
         "GetLaunchConfiguration": lambda: subject.ask("GetLaunchConfiguration", sourceServerID=NOBODY),
         "ReverseReplication": lambda: subject.ask("ReverseReplication", recoveryInstanceID=NOTHING),
+        "TagResource": lambda: subject.ask("TagResource", resourceArn=f"arn:aws:drs:x/{NOTHING}", tags={"a": "b"}),
         "TerminateRecoveryInstances": lambda: subject.ask("TerminateRecoveryInstances", recoveryInstanceIDs=[NOTHING]),
     }
     for operation, ask in refused.items():
@@ -121,5 +124,8 @@ def test_its_refusals_keep_to_the_model(world: World) -> None:
             ask()
         assert faults_of_error(world.client("drs", WEST), operation, caught.value) == []
     assert subject.ask("GetLaunchConfiguration", sourceServerID=subject.server)["ec2LaunchTemplateID"]
+    with pytest.raises(ClientError, match="UninitializedAccountException") as caught:
+        subject.ask("DescribeJobs", "eu-west-1")
+    assert faults_of_error(world.client("drs", "eu-west-1"), "DescribeJobs", caught.value) == []
     with pytest.raises(ClientError, match="NotImplemented"):
         world.once("drs", WEST).stop_replication(sourceServerID=subject.server)

@@ -129,7 +129,7 @@ UNUSED: Mapping[str, frozenset[str]] = {
 TAGGED: Mapping[str, tuple[str, ...]] = {
     "dynamodb:TagResource": ("table",),
     "dynamodb:UntagResource": ("table",),
-    "drs:TagResource": ("JobResource",),
+    "drs:TagResource": ("JobResource", "RecoveryInstanceResource"),
     "ec2:CreateTags": ("image", "instance", "network-interface", "snapshot", "volume"),
     "rds:AddTagsToResource": ("cluster", "cluster-snapshot", "db", "snapshot"),
     "rds:RemoveTagsFromResource": ("cluster", "cluster-snapshot", "db", "snapshot"),

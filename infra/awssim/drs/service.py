@@ -29,6 +29,8 @@ class Recovery:
         """Machines whose agent was seen."""
         self._launched: dict[str, Launched] = {}
         self._jobs: dict[str, Job] = {}
+        self._regions: set[tuple[str, str]] = set()
+        """In which the service was initialised, by account."""
         self._lock = threading.Lock()
 
     @property
@@ -42,19 +44,27 @@ class Recovery:
             (SERVICE, "GetLaunchConfiguration"): self._launch_configuration,
             (SERVICE, "ReverseReplication"): self._reverse,
             (SERVICE, "StartRecovery"): self._start,
+            (SERVICE, "TagResource"): self._tag,
             (SERVICE, "TerminateRecoveryInstances"): self._terminate,
         }
-        return {name: self._up_to_date(answer) for name, answer in found.items()}
+        initialise: Answers = {(SERVICE, "InitializeService"): self._initialise}
+        return {**{name: self._up_to_date(answer) for name, answer in found.items()}, **initialise}
 
     def _up_to_date(self, answer: Any) -> Any:
         def answered(call: Call) -> dict[str, Any]:
             with self._lock:
+                if (call.account, call.region) not in self._regions:
+                    raise Refused("UninitializedAccountException", f"DRS is not initialised in {call.region}.")
                 self._see_agents(call.account)
                 self._go_on()
                 found: dict[str, Any] = answer(call)
                 return found
 
         return answered
+
+    def _initialise(self, call: Call) -> dict[str, Any]:
+        self._regions.add((call.account, call.region))
+        return {}
 
     # --- Looks ---
 
@@ -147,6 +157,8 @@ class Recovery:
         server = launched.server
         if launched.reversed or not runs(server.account, server.region, launched.id):
             raise Refused("ConflictException", f"{launched.id} is being replicated, or its agent does not run.")
+        if (server.account, server.home) not in self._regions:
+            raise Refused("ConflictException", f"DRS is not initialised in {server.home}.")
         if server.direction == "FAILBACK":
             (found,) = [one for one in self._servers.values() if one.arn == server.opposite]
             found.machine, found.home, found.since = launched.id, server.region, datetime.now(UTC)
@@ -156,17 +168,19 @@ class Recovery:
         launched.reversed = found
         return {"reversedDirectionSourceServerArn": found.arn}
 
+    def _tag(self, call: Call) -> dict[str, Any]:
+        name = call.given["resourceArn"].rpartition("/")[2]
+        self._instance(call, name, "ResourceNotFoundException").tags.update(call.given["tags"])
+        return {}
+
     # --- What goes on meanwhile ---
 
     def _see_agents(self, account: str) -> None:
         for home, backend in list(ec2_backends[account].items()):
-            for machine in backend.all_instances():
-                if machine.id in self._agents:
-                    continue
-                region = next((tag["value"] for tag in machine.get_tags() if tag["key"] == AGENT), None)
-                if region:
-                    self._agents.add(machine.id)
-                    self._add(Server(account, region, machine.id, str(home)))
+            for machine, tags in list(backend.tags.items()):
+                if AGENT in tags and machine not in self._agents:
+                    self._agents.add(machine)
+                    self._add(Server(account, tags[AGENT], machine, str(home)))
 
     def _add(self, server: Server) -> Server:
         backend = ec2_backends[server.account][server.region]
@@ -204,7 +218,9 @@ class Recovery:
         except (EC2ClientError, ServiceException):
             return "FAILED", ""
         server.instance = str(made.instances[0].id)
-        self._launched[server.instance] = Launched(server.instance, server, job)
+        snapshot = job.wanted[server.id]
+        moment = server.snapshots().get(snapshot, job.since) if snapshot else job.since
+        self._launched[server.instance] = Launched(server.instance, server, job, moment)
         return "LAUNCHED", server.instance
 
     def _end(self, server: Server) -> None:

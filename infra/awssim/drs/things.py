@@ -135,8 +135,11 @@ class Launched:
     id: str
     server: Server
     job: Job
+    moment: datetime
+    """Of its data."""
     reversed: Server | None = None
     """The source server that it is replicated to, once that was asked for."""
+    tags: dict[str, str] = field(default_factory=dict)
 
     def told(self) -> dict[str, Any]:
         """As the API tells it."""
@@ -149,7 +152,8 @@ class Launched:
             "sourceServerID": self.server.id,
             "jobID": self.job.id,
             "isDrill": self.job.drill,
-            "tags": {},
+            "pointInTimeSnapshotDateTime": time_of(self.moment),
+            "tags": self.tags,
             "originEnvironment": "AWS",
             "dataReplicationInfo": {
                 "dataReplicationState": self.reversed.state() if self.reversed else "NOT_STARTED",

@@ -28,6 +28,8 @@ class Estate(AwsSubject):
     def __init__(self, folder: Path, world: World) -> None:
         self.drs = {site: world.client("drs", region) for site, region in REGIONS.items()}
         self.ec2 = {site: world.client("ec2", region) for site, region in REGIONS.items()}
+        for client in self.drs.values():
+            client.initialize_service()
         self.machines = {name: world.instance(f"{EAST}a") for name in self.names}
         self.ec2[OLD].create_tags(Resources=list(self.machines.values()), Tags=[{"Key": AGENT, "Value": WEST}])
         by_machine = {self.protected(one): one["sourceServerID"] for one in self.listed(NEW)}

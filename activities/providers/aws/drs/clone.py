@@ -9,14 +9,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from activities.providers.aws.calls import Aws
+from activities.providers.aws.landed import landed
 from activities.providers.aws.parallel import all_of
+from activities.providers.aws.tags import tags
 from activities.providers.base import now
 from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import StepRequest, StepResult
 
 from . import launching, points
 from .launching import Progress
-from .look import Standing
+from .look import Launched, Standing
 from .promote import since
 
 if TYPE_CHECKING:
@@ -28,7 +30,8 @@ async def clone(provider: "DrsProvider", request: StepRequest) -> StepResult:
     site = request.target.site
     if request.target.bubble is None:
         raise PermanentError(Code.INVALID_INPUT, "A clone is made in the bubble of a drill only.", "Start a drill.")
-    stands, register = await provider.look(site, request), provider.register(site, request)
+    aws, register = provider.aws(site, request), provider.register(site, request)
+    stands = await provider.stands_at(site, request)
     launching.fits(provider.settings.names, stands)
     noted = await register.noted()
     progress = await launching.mine(provider, request, stands, since(noted))
@@ -38,12 +41,20 @@ async def clone(provider: "DrsProvider", request: StepRequest) -> StepResult:
     provider.context.still_mine()
     before = await register.claim(stands.facts() | {"since": now().isoformat()})
     found, changed = await launching.launch(provider, request, stands, progress, snapshots, since(before))
+    with landed("The clones were launched"):
+        # Closing the bubble finds the machines by these, and clean-up may terminate nothing without them.
+        await launching.mark(aws, request, found)
+        await all_of({name: partial(_mark, aws, request, one) for name, one in found.items()})
     return StepResult(
         detail=f"{len(found)} clones run in {provider.site(site).region}.",
         changed=changed,
         before=before,
         after={"machines": {name: one.instance for name, one in found.items()}},
     )
+
+
+async def _mark(aws: Aws, request: StepRequest, one: Launched) -> None:
+    await aws.repeatable("drs", "tag_resource", resourceArn=one.arn, tags=tags(request, request.target.site))
 
 
 async def ready(provider: "DrsProvider", request: StepRequest) -> StepResult:

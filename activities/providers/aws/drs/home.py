@@ -27,7 +27,7 @@ async def measure_lag(provider: "DrsProvider", request: StepRequest) -> StepResu
         PermanentError: REPLICA_FROZEN, when one is not replicated continuously.
     """
     site = request.target.target
-    stands = await provider.look(site, request)
+    stands = await provider.stands_at(site, request)
     states = {
         name: stands.servers[name].state if name in stands.servers else "absent" for name in provider.settings.names
     }
@@ -53,7 +53,7 @@ async def rebuild(provider: "DrsProvider", request: StepRequest) -> StepResult:
         PermanentError: ROLE_MISMATCH when the old machines run, or those of the other site do not.
     """
     old, serving = request.target.site, request.target.target
-    there, here = await provider.look(old, request), await provider.look(serving, request)
+    there, here = await provider.stands_at(old, request), await provider.stands_at(serving, request)
     _as_planned(request, there)
     _fits(provider, request, there, here)
     provider.context.still_mine()
@@ -63,7 +63,7 @@ async def rebuild(provider: "DrsProvider", request: StepRequest) -> StepResult:
     await all_of({name: partial(_reverse, provider, aws, here.launched[name].id) for name in lacking})
     with landed(f"{len(lacking)} servers are replicated back"):
         after = await until(
-            lambda: provider.look(old, request),
+            lambda: provider.stands_at(old, request),
             lambda found: not _strangers(here, found),
             lambda found: f"{len(found.servers) - len(_strangers(here, found))} source servers are at {old}",
             provider.context,
@@ -133,26 +133,32 @@ def _strangers(here: Standing, there: Standing) -> list[str]:
 
 
 def _unprotected(here: Standing, there: Standing) -> list[str]:
-    """Of those, the ones for which nobody has asked yet."""
-    return [name for name in _strangers(here, there) if name not in here.launched or not here.launched[name].reversing]
+    """Servers that nobody has asked to be replicated back. What was launched tells that itself: where it was launched
+    into the machine of before, a source server that does not hear of it any more still bears its id."""
+    strange = _strangers(here, there)
+    return [
+        name
+        for name in here.machines
+        if (not here.launched[name].reversing if name in here.launched else name in strange)
+    ]
 
 
 async def protect(provider: "DrsProvider", request: StepRequest) -> StepResult:
     """Wait until each serving machine is replicated continuously to `target.source`, at most `request.max_lag` behind.
     The first copy sends all of the disks, which can take days: the step is tried again as long as its time lasts."""
     old, names = request.target.source, provider.settings.names
-    here = await provider.look(request.target.target, request)
+    here = await provider.stands_at(request.target.target, request)
 
     def follows(found: Standing) -> bool:
-        states = {one.state for one in found.servers.values()}
-        fed = found.lag is not None and found.lag <= request.max_lag
-        return len(found.servers) == len(names) and not _strangers(here, found) and states == {"CONTINUOUS"} and fed
+        whole = len(found.servers) == len(names) and not _strangers(here, found) and not _unprotected(here, found)
+        continuous = all(one.state == "CONTINUOUS" for one in found.servers.values())
+        return whole and continuous and found.lag is not None and found.lag <= request.max_lag
 
     def words(found: Standing) -> str:
         states = ", ".join(sorted({one.state for one in found.servers.values()})) or "nothing there"
         return f"the replication to {old} is {states}, {in_words(found.lag)} behind"
 
-    after = await until(lambda: provider.look(old, request), follows, words, provider.context, provider.patience)
+    after = await until(lambda: provider.stands_at(old, request), follows, words, provider.context, provider.patience)
     return StepResult(
         detail=f"All servers are replicated to {old}, {in_words(after.lag)} behind.",
         changed=False,

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from activities.providers.aws.calls import Aws
 from activities.providers.aws.errors import Refused
-from activities.providers.aws.landed import landed
 from activities.providers.aws.tags import pairs, tags
 from activities.providers.aws.waiting import until
 from workflows.model.base import Strict
@@ -101,10 +100,13 @@ async def launch(
     progress = await _settled(provider, request, aws, servers, since)
     found = progress.done()
     _insist_on_all(servers, progress)
-    with landed("The servers were launched"):
-        ids = sorted(one.instance for one in found.values())
-        await aws.repeatable("ec2", "create_tags", Resources=ids, Tags=pairs(tags(request, request.target.site)))
     return found, bool(lacking)
+
+
+async def mark(aws: Aws, request: StepRequest, found: Mapping[str, Launched]) -> None:
+    """Give the machines the step's tags. DRS gives those of a launch to its job alone."""
+    ids, marks = sorted(one.instance for one in found.values()), pairs(tags(request, request.target.site))
+    await aws.repeatable("ec2", "create_tags", Resources=ids, Tags=marks)
 
 
 def _insist_on_all(servers: Mapping[str, Server], progress: Progress) -> None:
@@ -138,7 +140,7 @@ async def _start(aws: Aws, request: StepRequest, servers: Mapping[str, Server], 
         # Another's job; or our own, whose answer was lost and which did not show yet: then the next attempt finds it.
         raise TemporaryError(
             Code.PRECONDITION_CHANGED,
-            "DRS is busy with one of the servers.",
+            "DRS does not launch as things stand: a job holds one of the servers, or it is not ready.",
             "It is tried again by itself; look at the jobs of DRS if that lasts.",
             delay=BUSY_SECONDS,
         ) from None

@@ -16,7 +16,7 @@ FED_SECONDS = 60.0
 LAUNCHABLE = frozenset({"CONTINUOUS", "BACKLOG", "CREATING_SNAPSHOT", "RESCAN", "PAUSED", "STALLED"})
 """States of a replication that has data of all disks. The source of a STALLED one does not answer, as in a disaster."""
 GONE = frozenset({"terminated", "not_found", "shutting-down"})
-_NOT_REVERSED = frozenset({"", "NOT_STARTED", "REPLICATION_STATE_NOT_AVAILABLE"})
+_NOT_REVERSED = frozenset({"", "NOT_STARTED", "STOPPED", "DISCONNECTED", "REPLICATION_STATE_NOT_AVAILABLE"})
 _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 
 
@@ -35,6 +35,7 @@ class Launched(Strict):
     """What was launched of a source server last; DRS keeps one, and ends it when it launches another."""
 
     id: str
+    arn: str
     instance: str
     state: str
     """Of the EC2 instance."""
@@ -150,6 +151,7 @@ async def _launched(aws: Aws, rounds: Sequence[tuple[str, Server]]) -> dict[str,
 def _instance(one: Mapping[str, Any]) -> Launched:
     return Launched(
         id=one["recoveryInstanceID"],
+        arn=one.get("arn", ""),
         instance=one.get("ec2InstanceID", ""),
         state=one.get("ec2InstanceState", "NOT_FOUND").lower(),
         job=one.get("jobID", ""),

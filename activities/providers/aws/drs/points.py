@@ -38,7 +38,7 @@ Set = dict[str, Snapshot]
 
 async def list_points(provider: "DrsProvider", request: StepRequest) -> StepResult:
     """The newest data, and every snapshot."""
-    stands = await provider.look(request.target.site, request)
+    stands = await provider.stands_at(request.target.site, request)
     found = storage_points.listed(await _kept(provider, request, stands))
     newest = _newest(request, stands)
     return found.model_copy(update={"points": (newest, *found.points)})
@@ -46,7 +46,7 @@ async def list_points(provider: "DrsProvider", request: StepRequest) -> StepResu
 
 async def choose(provider: "DrsProvider", request: StepRequest) -> StepResult:
     """The newest data, or the snapshot that `request.choice` says."""
-    stands = await provider.look(request.target.site, request)
+    stands = await provider.stands_at(request.target.site, request)
     launching.fits(provider.settings.names, stands)
     if request.choice != "latest":
         return storage_points.chosen(request, await _kept(provider, request, stands))
@@ -62,7 +62,7 @@ async def choose(provider: "DrsProvider", request: StepRequest) -> StepResult:
 
 async def restore(provider: "DrsProvider", request: StepRequest) -> StepResult:
     """See that the chosen snapshots are kept. They lie where they are launched: nothing has to be laid down."""
-    stands = await provider.look(request.target.site, request)
+    stands = await provider.stands_at(request.target.site, request)
     launching.fits(provider.settings.names, stands)
     found = await chosen(provider, request, stands)
     return StepResult(

@@ -1,16 +1,17 @@
 """The pivot: DRS launches the servers at the recovery site. Which of them may write then is decided by the fence, which
 stands before it."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from activities.providers.base import now
-from workflows.model.failure import Code, PermanentError
+from workflows.model.failure import Code, PermanentError, SeawallError
 from workflows.model.messages import StepRequest, StepResult
 
 from . import launching, points
 from .launching import Progress
-from .look import Standing
+from .look import Launched, Standing
 
 if TYPE_CHECKING:
     from .provider import DrsProvider
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 async def promote(provider: "DrsProvider", request: StepRequest) -> StepResult:
     """Launch all servers by one job, and read back that they run."""
     site = request.target.site
-    stands = await provider.look(site, request)
+    stands = await provider.stands_at(site, request)
     names, register = provider.settings.names, provider.register(site, request)
     noted = await register.noted()
     launching.fits(names, stands)
@@ -31,12 +32,22 @@ async def promote(provider: "DrsProvider", request: StepRequest) -> StepResult:
     provider.context.still_mine()
     before = await register.claim(stands.facts() | {"since": now().isoformat()})
     found, changed = await launching.launch(provider, request, stands, progress, snapshots, since(before))
+    untagged = await _marked(provider, request, found)
     return StepResult(
-        detail=f"{len(found)} servers run in {provider.site(site).region}, {_data(request)}.",
+        detail=f"{len(found)} servers run in {provider.site(site).region}, {_data(request)}.{untagged}",
         changed=changed,
         before=before,
         after={"machines": {name: one.instance for name, one in found.items()}},
     )
+
+
+async def _marked(provider: "DrsProvider", request: StepRequest, found: Mapping[str, Launched]) -> str:
+    """Tags are told of and not insisted on: users wait for the servers, and nothing here is found by their tags."""
+    try:
+        await launching.mark(provider.aws(request.target.site, request), request, found)
+    except SeawallError as error:
+        return f" They bear no tags of ours: {error.sentence}"
+    return ""
 
 
 def since(noted: dict[str, str] | None) -> datetime:

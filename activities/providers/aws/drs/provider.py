@@ -50,7 +50,7 @@ class DrsProvider(AwsProvider):
         found: DrsSite = super().site(name)
         return found
 
-    async def look(self, site: str, request: StepRequest | None = None) -> Standing:
+    async def stands_at(self, site: str, request: StepRequest | None = None) -> Standing:
         """What stands at a site, as its own region tells it."""
         place = self.site(site)
         return await look.standing(self.aws(site, request), self.settings, place)
@@ -58,7 +58,7 @@ class DrsProvider(AwsProvider):
     async def clones(self, site: str, request: StepRequest | None = None) -> dict[str, Launched]:
         """Those of the bubble that the provider was given."""
         bubble = self.context.bubble or (request.target.bubble if request else None)
-        stands, aws = await self.look(site, request), self.aws(site, request)
+        stands, aws = await self.stands_at(site, request), self.aws(site, request)
         drills = {name: one for name, one in stands.launched.items() if one.drill and one.there}
         begun = await jobs.named(aws, {one.job for one in drills.values()}) if drills else {}
         return {
@@ -85,7 +85,7 @@ class DrsProvider(AwsProvider):
             facts = {"machines": {name: one.instance for name, one in found.items()}}
             reach = Reach.SERVING if running == len(names) else Reach.STANDBY
             return reach, facts, f"{running} of {len(names)} clones run."
-        stands = await self.look(site)
+        stands = await self.stands_at(site)
         running = sum(one.state == "running" for one in stands.machines.values())
         told = f"{running} of {len(names)} servers run there; {len(stands.servers)} are replicated to it"
         behind = f", {stands.lag:.0f} s behind" if stands.lag is not None else ""
@@ -96,7 +96,7 @@ class DrsProvider(AwsProvider):
         try:
             if self.context.bubble:
                 return (await self._seen(site))[0]
-            return Reach.SERVING if (await self.look(site)).in_use else Reach.STANDBY
+            return Reach.SERVING if (await self.stands_at(site)).in_use else Reach.STANDBY
         except SeawallError:
             return Reach.SILENT
 

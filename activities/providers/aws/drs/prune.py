@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 async def prune(provider: "DrsProvider", request: StepRequest) -> StepResult:
     """At `target.site`: where drills take place."""
     site = request.target.site
-    stands, aws = await provider.look(site, request), provider.aws(site, request)
+    stands, aws = await provider.stands_at(site, request), provider.aws(site, request)
     drills = [one for one in stands.launched.values() if one.drill]
     begun = await jobs.named(aws, {one.job for one in drills}) if drills else {}
     going = sorted(one.id for one in drills if _over(request, site, one, begun))
     provider.within("instances", len(going), provider.settings.prune_cap)
+    provider.context.still_mine()
+    await provider.register(site, request).claim({"instances": going})
     if going:
-        provider.context.still_mine()
-        await provider.register(site, request).claim({"instances": going})
         provider.context.still_mine()
         await aws.change("drs", "terminate_recovery_instances", recoveryInstanceIDs=going)
     return StepResult(
