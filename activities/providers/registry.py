@@ -33,6 +33,7 @@ KINDS: Mapping[str, str] = {
     "aws.s3": "aws",
     "aws.aurora": "aws",
     "aws.secrets": "aws",
+    "aws.drs": "aws",
 }
 """Every kind that this release knows, and the optional dependency group that it wants ('' for none)."""
 

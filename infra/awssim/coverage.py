@@ -59,7 +59,14 @@ OTHERS = (
         SIMULATED,
         "Moto; keys of several regions do not decrypt.",
     ),
-    ("drs, backup, efs replication", "all", MISSING, "Such calls are answered with an error 500."),
+    (
+        "drs",
+        "source servers, recovery instances, jobs, snapshots, reversed replication",
+        SIMULATED,
+        "A fake of ours, by its documents; moto has none. No byte is replicated, all regions are initialised.",
+    ),
+    ("drs", "replication and launch settings, recovery plans, networks", MISSING, "Answered with an error 501."),
+    ("backup, efs replication", "all", MISSING, "Such calls are answered with an error 500."),
     (
         "arc",
         "states of routing controls at five endpoints, assertion rules, wait periods",
