@@ -9,12 +9,14 @@ from pydantic import ValidationError
 
 from activities.providers.registry import Registry
 from activities.runbook_file import read_runbook
+from tests.support.runbooks import sim_runbook
 from workers.cli.validate import problems_of
 from workflows.model.messages import PlanRequest
 from workflows.model.plan import Mode, Plan
 from workflows.model.runbook import Runbook
 from workflows.planning.failover import plan_failover
 from workflows.planning.graph import dependants
+from workflows.planning.replicating import clearing_steps
 from workflows.planning.steps import serving_step
 
 RUNBOOKS = sorted((Path(__file__).parents[2] / "runbooks").glob("cloud-*.yaml"))
@@ -44,6 +46,24 @@ def test_nothing_serves_before_what_it_stands_on_is_seen_to_serve(path: Path) ->
         assert serving_step(name, runbook.components[name]) in dependants(
             plan, serving_step(need, runbook.components[need])
         )
+
+
+def test_a_replication_removes_what_was_launched_of_what_takes_no_copies() -> None:
+    """Also of what streams by a service that launches it: `aws.drs` prunes the clones of drills."""
+    data = {"role": "data", "kind": "sim.data", "replication": {"mode": "continuous"}}
+    parts = {"db": data, "vms": data, "web": {"role": "compute", "kind": "sim.launcher"}}
+    launches = ("prune",)
+    request = PlanRequest(
+        runbook=sim_runbook(components=parts),
+        verbs={"db": ("snapshot", "prune"), "vms": launches, "web": launches},
+        source="primary",
+        target="recovery",
+        mode=Mode.PLANNED,
+    )
+    assert [(step.id, step.site) for step in clearing_steps(request)] == [
+        ("vms.prune", "recovery"),
+        ("web.prune", "recovery"),
+    ]
 
 
 def planned(path: Path) -> tuple[Runbook, Plan]:
