@@ -81,6 +81,7 @@ _CAPACITY = frozenset(
         "StorageQuotaExceeded",
         "SnapshotQuotaExceeded",
         "ResourceLimitExceeded",
+        "ServiceQuotaExceededException",
         "ConcurrentSnapshotLimitExceeded",
         "SnapshotLimitExceeded",
         "Unsupported",
