@@ -62,11 +62,11 @@ OTHERS = (
     ("drs, backup, efs replication", "all", MISSING, "Such calls are answered with an error 500."),
     (
         "arc",
-        "states of routing controls at five endpoints, assertion rules, wait periods",
+        "states of routing controls at five endpoints, assertion and gating rules, wait periods",
         REAL,
         "All or nothing. A refusal by a rule is `ConflictException`, which AWS's documents leave open.",
     ),
-    ("arc", "clusters, control panels, gating rules, readiness, zonal shift", MISSING, "Answered with an error 501."),
+    ("arc", "clusters, control panels, readiness, zonal shift", MISSING, "Answered with an error 501."),
     ("globalaccelerator", "dials of endpoint groups", SIMULATED, "IN_PROGRESS, then DEPLOYED; nobody is routed."),
     ("iam, sts", "roles, accounts", SIMULATED, "Moto; no permission is checked."),
 )
