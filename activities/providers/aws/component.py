@@ -44,12 +44,12 @@ class AwsProvider(Provider):
         """The settings of a site."""
         return at(self.settings.places, name, self.kind)
 
-    def aws(self, name: str, request: StepRequest | None = None, duty: Duty | None = None) -> Aws:
+    def aws(self, name: str, request: StepRequest | None = None, duty: Duty | None = None, run: str = "") -> Aws:
         """Calls to the region of a site, under the role of the duty, which is that of the request unless told; without
-        a request those of a look."""
+        a request, and a run that is cleaned up after, those of a look."""
         place: AwsSite = self.site(name)
         role = place.roles.get(duty or duty_of(request), place.role)
-        run = request.ref.workflow_id if request else ""
+        run = request.ref.workflow_id if request else run
         return Aws(place.model_copy(update={"role": role}), self.settings, run, self.context.heartbeat)
 
     def register(self, name: str, request: StepRequest) -> Register:

@@ -5,7 +5,6 @@ the modules that all kinds share. Names and imports decide, not types, so that r
 """
 
 import ast
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,6 @@ from activities.providers.registry import KINDS
 PROVIDERS = Path(__file__).parents[3] / "activities" / "providers" / "aws"
 ASKING = ("read", "pages")
 SENDERS = (*ASKING, "change", "repeatable")
-_AWS = re.compile(r"\b_?aws(\(.*\))?$")
-"""How code names that by which it calls; others have methods `read` too."""
 _MODULE = "."
 SHARED_ENTRIES = frozenset({"preflight"})
 """Parts whose every call belongs to the verb of that name."""
@@ -91,8 +88,16 @@ def _calls(function: ast.AST, path: Path) -> Iterator[Call]:
         where = f"{path.relative_to(PROVIDERS)}:{node.lineno}"
         if len(words) == 2:
             yield Call(words[0], words[1], node.attr, where)
-        elif _AWS.search(ast.unparse(node.value)):
+        elif _is_aws(node.value):
             raise NotLiteral(f"{where}: service and operation must be written out.")
+
+
+def _is_aws(owner: ast.expr) -> bool:
+    """Whether this is how code names that by which it calls, or a call of what gives one; others have methods `read`
+    too."""
+    named = owner.func if isinstance(owner, ast.Call) else owner
+    name = named.attr if isinstance(named, ast.Attribute) else named.id if isinstance(named, ast.Name) else ""
+    return name in ("aws", "_aws")
 
 
 def _names(function: ast.AST, known: Mapping[str, str]) -> Iterator[Reference]:

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 from activities.providers.aws.by_hand import IDENTITY, cli
-from activities.providers.aws.calls import Aws
 from activities.providers.aws.component import AwsProvider
+from activities.providers.aws.duties import Duty
 from activities.providers.aws.settings import AwsSettings
 from activities.providers.base import now
 from activities.providers.by_hand import ByHand
@@ -97,7 +97,7 @@ class BubbleProvider(AwsProvider):
         stands = await Leases(self.aws(site), self.settings.vpc).read()
         if stands is None or not (stands.expires <= now() or await ended(stands.run)):
             return ""
-        aws = Aws(self.site(site), self.settings, stands.run)
+        aws = self.aws(site, duty=Duty.CLEAN_UP, run=stands.run)
         await close(aws, stands, self.settings.most, self.context, self.patience)
         await Leases(aws, self.settings.vpc).give_back(stands)
         return stands.bubble
