@@ -59,7 +59,9 @@ OTHERS = (
         SIMULATED,
         "Moto; keys of several regions do not decrypt.",
     ),
-    ("drs, backup, efs replication", "all", MISSING, "Such calls are answered with an error 500."),
+    ("efs", "file systems, policies", SIMULATED, "Moto; there are no files, and nobody mounts."),
+    ("efs", "replication to a file system that it makes, or of another account", MISSING, "It is refused."),
+    ("drs, backup", "all", MISSING, "Such calls are answered with an error 500."),
     (
         "arc",
         "states of routing controls at five endpoints, assertion and gating rules, wait periods",
