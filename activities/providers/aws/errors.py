@@ -79,6 +79,7 @@ _CAPACITY = frozenset(
         "InsufficientCapacity",
         "InsufficientFreeAddressesInSubnet",
         "InsufficientVolumeCapacity",
+        "InsufficientThroughputCapacity",
         "InstanceLimitExceeded",
         "VcpuLimitExceeded",
         "MaxSpotInstanceCountExceeded",
