@@ -18,6 +18,7 @@ MARKS: Mapping[Duty, str] = {Duty.DRILL: BUBBLE, Duty.CLEAN_UP: RUN}
 _DESTROYS = ("Delete", "Terminate", "Purge", "DeregisterImage")
 _KEEPS = frozenset(
     {
+        "s3:DeleteBucketPolicy",
         "s3:DeleteObject",
         "elasticfilesystem:DeleteFileSystemPolicy",
         "elasticfilesystem:DeleteReplicationConfiguration",
