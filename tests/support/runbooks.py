@@ -4,6 +4,7 @@ from collections.abc import Collection
 from datetime import date
 from typing import Any
 
+from activities.providers.base import Provider
 from workflows.model.messages import LoadedRunbook
 from workflows.model.runbook import Role, Runbook
 from workflows.model.verbs import Verb
@@ -65,4 +66,10 @@ def loaded(runbook: Runbook, lacking: Collection[Verb] = ()) -> LoadedRunbook:
         )
         for name, part in runbook.components.items()
     }
-    return LoadedRunbook(runbook=runbook, sha256="0" * 64, verbs=verbs)
+    tell = (name for name, part in runbook.components.items() if can_tell(providers[part.kind]))
+    return LoadedRunbook(runbook=runbook, sha256="0" * 64, verbs=verbs, preflights=tuple(tell))
+
+
+def can_tell(provider: type[Provider]) -> bool:
+    """Whether a kind has a preflight."""
+    return provider.preflight is not Provider.preflight

@@ -86,7 +86,7 @@ CASES: tuple[Case, ...] = (
     Case(55, "A drill that dies leaves nothing", ("tests/integration/test_drill.py::test_a_worker_and_the_server_that_die_in_a_drill_leave_nothing", "tests/provider/test_bubble.py::test_what_is_not_closed_in_time_is_swept")),
     Case(56, "Clones that call production", ("tests/provider/test_bubble_process.py::test_a_clone_serves_inside_and_calls_nobody_outside",)),
     Case(57, "Wrong ids, blanks, swapped sites", ("tests/workflow/test_requests.py::test_an_unknown_runbook_and_site_are_refused_by_name", "tests/unit/test_runbook_yaml.py::test_blank_values_are_refused")),
-    Case(58, "The standby lacks what it needs", (f"{_BACK}::test_a_failback_that_fails_before_its_pivot_leaves_everything_where_it_was",)),
+    Case(58, "The standby lacks what it needs", (f"{_BACK}::test_a_failback_that_fails_before_its_pivot_leaves_everything_where_it_was", "tests/workflow/test_preflight.py::test_a_failover_shows_what_its_target_lacks_and_goes_on_with_it", "tests/workflow/test_preflight.py::test_a_planned_move_is_refused_before_anybody_is_asked", "tests/provider/aws/test_preflight.py::test_a_run_is_told_what_its_standby_lacks")),
     Case(59, "Nothing of the failed site is needed", (f"{_LAB}::test_a_paused_site_is_silent_and_goes_on_where_it_was",), "The rule *independence* of the checker reads it from every history of an unplanned failover."),
     Case(60, "The application starts before its database", ("tests/unit/test_planning.py",)),
     Case(61, "A second failover within the hour", (f"{_EVIDENCE}::test_a_second_failover_within_the_hour_wants_two_people", f"{_EVIDENCE}::test_where_nobody_else_may_agree_a_second_failover_is_too_soon")),

@@ -7,6 +7,7 @@ one way to ask whether a role may do something is a dry run, which changes nothi
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from activities.providers.aws.duties import Duty
 from workflows.model.failure import SeawallError, TemporaryError
 from workflows.model.observed import Finding, Reach
 
@@ -35,7 +36,9 @@ async def preflight(
         found = [
             *await presence.register(provider.aws(site)),
             *await presence.of_all(provider.aws(site), named(provider.site(site))),
-            *await capacity.of_all(provider.aws(site), await starts(provider, site)),
+            *await capacity.of_all(
+                provider.aws(site), provider.aws(site, duty=Duty.FAILOVER), await starts(provider, component, site)
+            ),
             *await traffic.lifetimes(provider, site),
             *await _replication(provider, component, site, rpo),
         ]

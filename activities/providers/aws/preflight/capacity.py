@@ -27,8 +27,9 @@ _OTHER_QUOTAS = frozenset({"dl", "hpc", "mac", "u"})
 """Families that are counted otherwise; `im` and `is` are of the standard ones."""
 
 
-async def of_all(aws: Aws, starts: list[Start]) -> list[Finding]:
-    """Nothing is asked when nothing is to be started."""
+async def of_all(aws: Aws, mover: Aws, starts: list[Start]) -> list[Finding]:
+    """Nothing is asked when nothing is to be started. `mover` has the role that would start it: who only looks may not,
+    and a dry run would tell of the wrong one."""
     if not starts:
         return []
     zones = await _zones(aws, {subnet for start in starts for subnet in start.subnets})
@@ -36,7 +37,7 @@ async def of_all(aws: Aws, starts: list[Start]) -> list[Finding]:
         *_addresses(starts, zones),
         *await _offers(aws, starts, zones),
         *await _quota(aws, starts),
-        *await _permission(aws, starts),
+        *await _permission(mover, starts),
     ]
 
 
