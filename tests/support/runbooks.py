@@ -28,6 +28,13 @@ def shop_components() -> dict[str, Any]:
     }
 
 
+def cloud_components() -> dict[str, Any]:
+    """The same, with its services on a kind that can tell what a site lacks."""
+    parts = shop_components()
+    parts["app"]["kind"] = "sim.cloud"
+    return parts
+
+
 def sim_runbook(**changes: Any) -> Runbook:
     """db -> app -> front at two sites; top-level fields can be changed."""
     settings = {"world": changes.get("application", "shop")}

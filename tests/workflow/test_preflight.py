@@ -9,7 +9,7 @@ from temporalio.client import Client
 from activities import preflight
 from tests.support.bed import Bed, bed, eventually
 from tests.support.flow import Run, dead_primary, hot, kept, serves
-from tests.support.runbooks import shop_components
+from tests.support.runbooks import cloud_components
 from tests.support.sim import World
 from tests.support.sim_world import SECRET
 from workflows.engine.facts import MOST_FINDINGS
@@ -21,13 +21,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 SHORT = Finding(code="QUOTA_SHORT", sentence="The quota is 5 vCPUs.", next_step="Ask for more.", blocking=True)
 OLD = Finding(code="CERTIFICATE_ENDS", sentence="The certificate ends on Friday.", next_step="Renew it.")
 PLANNED: list[tuple[str, dict[str, Any]]] = [("Switchover", {}), ("Failover", {"planned": True})]
-
-
-def in_a_cloud() -> dict[str, Any]:
-    """The shop, with its services on a kind that can tell what a site lacks."""
-    parts = shop_components()
-    parts["app"]["kind"] = "sim.cloud"
-    return parts
 
 
 def lacking(world: World, *findings: Finding) -> World:
@@ -51,7 +44,7 @@ async def shows(b: Bed, run: Run, *expected: str) -> None:
 
 async def test_a_failover_shows_what_its_target_lacks_and_goes_on_with_it(client: Client, tmp_path: Path) -> None:
     world = lacking(dead_primary(), OLD, SHORT)
-    async with bed(client, tmp_path, world, components=in_a_cloud()) as b:
+    async with bed(client, tmp_path, world, components=cloud_components()) as b:
         run = await b.start()
         said = ("WOULD STOP IT: The quota is 5 vCPUs. Ask for more.", "The certificate ends on Friday. Renew it.")
         await shows(b, run, *said)
@@ -65,7 +58,7 @@ async def test_a_failover_shows_what_its_target_lacks_and_goes_on_with_it(client
 async def test_nobody_waits_for_a_preflight_while_users_are_away(client: Client, tmp_path: Path) -> None:
     world = lacking(dead_primary(), SHORT)
     world.held.add("preflight")
-    async with bed(client, tmp_path, world, components=in_a_cloud()) as b:
+    async with bed(client, tmp_path, world, components=cloud_components()) as b:
         run = await b.start()
         assert await shown(b, run) == ["recovery has not answered yet"]
         await b.approve(run)
@@ -78,7 +71,7 @@ async def test_what_comes_while_people_decide_is_shown(client: Client, tmp_path:
     many = [OLD.model_copy(update={"sentence": f"The certificate {number} ends."}) for number in range(7)]
     world = lacking(dead_primary(), *many, SHORT)
     world.held.add("preflight")
-    async with bed(client, tmp_path, world, components=in_a_cloud()) as b:
+    async with bed(client, tmp_path, world, components=cloud_components()) as b:
         run = await b.start()
         await shown(b, run)
         world.released.set()
@@ -92,7 +85,7 @@ async def test_what_comes_while_people_decide_is_shown(client: Client, tmp_path:
 async def test_a_planned_move_is_refused_before_anybody_is_asked(
     client: Client, tmp_path: Path, kind: str, fields: dict[str, Any]
 ) -> None:
-    async with bed(client, tmp_path, lacking(hot(), OLD, SHORT), components=in_a_cloud()) as b:
+    async with bed(client, tmp_path, lacking(hot(), OLD, SHORT), components=cloud_components()) as b:
         report = await (await b.launch(kind, **fields)).result()
         assert (report.end_state, report.code) == (RunState.REFUSED, "TARGET_UNFIT")
         assert "QUOTA_SHORT: The quota is 5 vCPUs. Ask for more." in report.summary
@@ -106,7 +99,7 @@ async def test_a_planned_move_is_refused_before_anybody_is_asked(
 
 
 async def test_the_way_home_is_asked_for_what_home_lacks(client: Client, tmp_path: Path) -> None:
-    async with bed(client, tmp_path, hot(), components=in_a_cloud()) as b:
+    async with bed(client, tmp_path, hot(), components=cloud_components()) as b:
         assert (await b.complete("Switchover")).end_state is RunState.RECOVERED
         lacking(b.world, SHORT)
         report = await (await b.launch("Failback")).result()
@@ -131,7 +124,7 @@ async def test_silence_is_told_and_stops_nothing(
     client: Client, tmp_path: Path, held: str, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(preflight, "PATIENCE", 0.2)
-    async with bed(client, tmp_path, lacking(hot(), SHORT), components=in_a_cloud()) as b:
+    async with bed(client, tmp_path, lacking(hot(), SHORT), components=cloud_components()) as b:
         b.world.held.add(held)
         run = await b.launch("Switchover")
         (said,) = await shown(b, run)
