@@ -38,6 +38,7 @@ GONE = {
     "instance": "i-0123456789abcdef0",
     "key": f"arn:aws:kms:{WEST}:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
     "certificate": f"arn:aws:acm:{WEST}:123456789012:certificate/1234abcd-12ab-34cd-56ef-1234567890ab",
+    "target_group": f"arn:aws:elasticloadbalancing:{WEST}:123456789012:targetgroup/gone/0123456789abcdef",
 }
 
 
@@ -250,7 +251,7 @@ async def test_tasks_that_find_no_address_are_found(estate: Estate) -> None:
         serviceName=name,
         taskDefinition=name,
         desiredCount=0,
-        networkConfiguration={"awsvpcConfiguration": {"subnets": [estate.subnet]}},
+        networkConfiguration={"awsvpcConfiguration": {"subnets": [estate.subnet], "securityGroups": []}},
     )
     for desired, found in ((11, []), (12, ["ADDRESSES_SHORT"])):
         assert await estate.blocking("aws.ecs", cluster=name, services=[{"name": name, "desired": desired}]) == found
