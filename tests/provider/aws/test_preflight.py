@@ -346,6 +346,13 @@ async def test_a_region_that_does_not_answer_is_one_finding(estate: Estate, worl
     assert list(await estate.findings(estate.launch())) == ["!REGION_SILENT"]
 
 
+async def test_what_is_refused_hides_nothing_of_the_rest(estate: Estate, world: World) -> None:
+    rule = Rule(kind=Kind.ERROR, operation="DescribeKey", status=500, code="AccessDeniedException")
+    world.sim.control.set_faults([rule])
+    found = await estate.findings(*(estate.launch(name=name) for name in "abc"), names=[GONE["key"]])
+    assert list(found) == ["!PERMISSION", "!QUOTA_SHORT"]
+
+
 async def test_the_certificate_that_users_meet_is_looked_at(estate: Estate) -> None:
     """Behind a target group stands a balancer, and at its listener a certificate."""
     key, certificate = _self_signed(days=7)

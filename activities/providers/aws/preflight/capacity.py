@@ -1,5 +1,6 @@
 """Is there room for what a recovery would start: addresses, the types in their zones, the quota, and the permission?"""
 
+import asyncio
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -33,12 +34,8 @@ async def of_all(aws: Aws, mover: Aws, starts: list[Start]) -> list[Finding]:
     if not starts:
         return []
     zones = await _zones(aws, {subnet for start in starts for subnet in start.subnets})
-    return [
-        *_addresses(starts, zones),
-        *await _offers(aws, starts, zones),
-        *await _quota(aws, starts),
-        *await _permission(mover, starts),
-    ]
+    asked = await asyncio.gather(_offers(aws, starts, zones), _quota(aws, starts), _permission(mover, starts))
+    return [*_addresses(starts, zones), *(one for found in asked for one in found)]
 
 
 async def _zones(aws: Aws, subnets: set[str]) -> dict[str, dict[str, Any]]:
