@@ -32,6 +32,7 @@ KINDS: Mapping[str, str] = {
     "aws.lambda": "aws",
     "aws.s3": "aws",
     "aws.aurora": "aws",
+    "aws.efs": "aws",
     "aws.secrets": "aws",
     "aws.drs": "aws",
 }

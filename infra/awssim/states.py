@@ -40,6 +40,7 @@ MODELS = (
     "ec2.image",
     "ec2.instance",
     "ec2.snapshot",
+    "efs.replication",
     "eks.nodegroup",
     "globalaccelerator.accelerator",
     "rds.cluster",
@@ -180,6 +181,8 @@ class Code:
 
 GLOBAL_CLUSTER = "rds.global-cluster"
 """How long the writer of an Aurora global database takes to move: kept by `patches.aurora`."""
+EFS_REPLICATION = "efs.replication"
+"""How long a replication of EFS begins and ends, and how far its copy is behind: kept by `patches.efs`."""
 DB_INSTANCE = Timed("rds.instance", "status", DB_STATES)
 NODEGROUP = Timed("eks.nodegroup", "status", {(None, "ACTIVE"): "CREATING", ("ACTIVE", "ACTIVE"): "UPDATING"})
 

@@ -1,6 +1,6 @@
 """Where moto's behaviour differs from what AWS documents: one module a service, one small function a method."""
 
-from infra.awssim.patches import aurora, autoscaling, dynamodb, ec2, eks, rds, route53, s3, servicequotas
+from infra.awssim.patches import aurora, autoscaling, dynamodb, ec2, efs, eks, rds, route53, s3, servicequotas
 from infra.awssim.patches.registry import PATCHES, Patch
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "autoscaling",
     "dynamodb",
     "ec2",
+    "efs",
     "eks",
     "rds",
     "route53",

@@ -144,6 +144,7 @@ async def test_how_far_it_is_behind_is_told_and_a_stalled_server_is_no_replica(t
     seen = await subject.provider().observe("servers", NEW, "control")
     assert (seen.reach, seen.facts["receiving"], seen.facts["lag_seconds"]) == (Reach.STANDBY, True, 0)
     assert (await subject.provider().observe("servers", OLD, "control")).reach is Reach.SERVING
+    assert [one for one in await subject.provider().preflight("servers", NEW) if one.blocking] == []
     subject.stop(OLD, *subject.machines.values())
     with pytest.raises(PermanentError, match="web is STALLED") as caught:
         await subject.provider().measure_lag(subject.asked("lag"))

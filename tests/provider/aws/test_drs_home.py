@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from activities.providers.aws.drs.home import unprotected
+from activities.providers.aws.drs.look import Launched, Machine, Server, Standing
 from activities.providers.base import now
 from infra.awssim.faults import Kind, Rule
 from tests.awssim.world import World
@@ -102,3 +104,13 @@ class TestRebuild(AwsConformance):
         assert (await provider.promote(subject.asked("promote", EPOCH + 2))).changed
         assert await provider.probe_write(NEW) is Reach.SERVING
         assert await provider.probe_write(OLD) is Reach.STANDBY
+
+
+def test_a_machine_that_was_launched_into_is_not_taken_for_protected_by_its_id() -> None:
+    launched = Launched(id="i-1", arn="", instance="i-1", state="running", job="drsjob-1", drill=False, reversing=False)
+    here = Standing(servers={}, launched={"web": launched}, machines={"web": Machine(id="i-1", state="running")})
+    stale = Server(id="s-1", state="CONTINUOUS", lag=0.0, protects="i-1")
+    there = Standing(servers={"web": stale}, launched={}, machines={})
+    assert unprotected(here, there) == ["web"]
+    turned = launched.model_copy(update={"reversing": True})
+    assert unprotected(here.model_copy(update={"launched": {"web": turned}}), there) == []

@@ -59,7 +59,7 @@ async def rebuild(provider: "DrsProvider", request: StepRequest) -> StepResult:
     provider.context.still_mine()
     await provider.register(old, request).claim(there.facts())
     aws = provider.aws(serving, request)
-    lacking = _unprotected(here, there)
+    lacking = unprotected(here, there)
     await all_of({name: partial(_reverse, provider, aws, here.launched[name].id) for name in lacking})
     with landed(f"{len(lacking)} servers are replicated back"):
         after = await until(
@@ -115,7 +115,7 @@ def _fits(provider: "DrsProvider", request: StepRequest, there: Standing, here: 
             f"Not all servers run at {serving}; there is nothing to follow.",
             "Look which site serves, and ask again.",
         )
-    if bare := [name for name in _unprotected(here, there) if name not in here.launched]:
+    if bare := [name for name in unprotected(here, there) if name not in here.launched]:
         raise PermanentError(
             Code.TARGET_UNFIT,
             f"Of {', '.join(bare)} nothing was launched by DRS, so that it cannot turn its replication round.",
@@ -132,7 +132,7 @@ def _strangers(here: Standing, there: Standing) -> list[str]:
     ]
 
 
-def _unprotected(here: Standing, there: Standing) -> list[str]:
+def unprotected(here: Standing, there: Standing) -> list[str]:
     """Servers that nobody has asked to be replicated back. What was launched tells that itself: where it was launched
     into the machine of before, a source server that does not hear of it any more still bears its id."""
     strange = _strangers(here, there)
@@ -150,7 +150,7 @@ async def protect(provider: "DrsProvider", request: StepRequest) -> StepResult:
     here = await provider.stands_at(request.target.target, request)
 
     def follows(found: Standing) -> bool:
-        whole = len(found.servers) == len(names) and not _strangers(here, found) and not _unprotected(here, found)
+        whole = len(found.servers) == len(names) and not _strangers(here, found) and not unprotected(here, found)
         continuous = all(one.state == "CONTINUOUS" for one in found.servers.values())
         return whole and continuous and found.lag is not None and found.lag <= request.max_lag
 

@@ -94,10 +94,11 @@ async def launch(
         for name, server in servers.items()
         if name not in progress.done() and not progress.underway(server.id)
     }
+    asked = ""
     if lacking:
         provider.context.still_mine()
-        await _start(aws, request, lacking, snapshots)
-    progress = await _settled(provider, request, aws, servers, since)
+        asked = await _start(aws, request, lacking, snapshots)
+    progress = await _settled(provider, request, servers, since, asked)
     found = progress.done()
     _insist_on_all(servers, progress)
     return found, bool(lacking)
@@ -121,13 +122,14 @@ def _insist_on_all(servers: Mapping[str, Server], progress: Progress) -> None:
     raise PermanentError(Code.PROMOTE_REFUSED, sentence, next_step)
 
 
-async def _start(aws: Aws, request: StepRequest, servers: Mapping[str, Server], snapshots: Mapping[str, str]) -> None:
+async def _start(aws: Aws, request: StepRequest, servers: Mapping[str, Server], snapshots: Mapping[str, str]) -> str:
+    """The job."""
     wanted: list[dict[str, Any]] = [
         {"sourceServerID": server.id, **({"recoverySnapshotID": snapshots[name]} if name in snapshots else {})}
         for name, server in servers.items()
     ]
     try:
-        await aws.change(
+        begun = await aws.change(
             "drs",
             "start_recovery",
             sourceServers=wanted,
@@ -144,17 +146,19 @@ async def _start(aws: Aws, request: StepRequest, servers: Mapping[str, Server], 
             "It is tried again by itself; look at the jobs of DRS if that lasts.",
             delay=BUSY_SECONDS,
         ) from None
+    return str(begun["job"]["jobID"])
 
 
 async def _settled(
-    provider: "DrsProvider", request: StepRequest, aws: Aws, servers: Mapping[str, Server], since: datetime
+    provider: "DrsProvider", request: StepRequest, servers: Mapping[str, Server], since: datetime, asked: str
 ) -> Progress:
-    """When all of them run, or DRS has given one up."""
+    """When all of them run, or DRS has given one up; the job that was asked for (empty for none) has to show before."""
     site = request.target.site
+    aws = provider.aws(site, request)
 
     async def turn() -> Progress:
         found = await jobs.of(aws, request, site, since)
-        over = bool(found) and all(job.over for job in found)
+        over = bool(found) and all(job.over for job in found) and asked in ("", *(job.id for job in found))
         stands = await look.standing(aws, provider.settings, provider.site(site)) if over else None
         return Progress(jobs=found, launched=stands.launched if stands else None)
 
