@@ -17,8 +17,10 @@ from tests.provider.aws import test_accelerator as accelerator
 from tests.provider.aws import test_arc as arc
 from tests.provider.aws import test_aurora as aurora
 from tests.provider.aws import test_ebs_restore as ebs
+from tests.provider.aws import test_efs as efs
 from tests.provider.aws import test_rds as rds
 from tests.provider.aws import test_s3 as s3
+from tests.provider.aws.drs_kit import Promote as DrsPromote
 from tests.provider.aws.ebs_kit import Restore, Snapshot
 from tests.provider.aws.kit import AwsSubject, persist
 from tests.provider.aws.route53_kit import alias_front, simple_front
@@ -46,6 +48,9 @@ KINDS: dict[str, Callable[[Path, World], Any]] = {
     "rds promoted": rds.Promoted,
     "aurora fenced": aurora.Fenced,
     "aurora failed over": aurora.FailedOver,
+    "drs promoted": DrsPromote,
+    "efs fenced": efs.Fenced,
+    "efs promoted": efs.Promoted,
     "s3 fenced": s3.Fence,
     "ebs copied": Snapshot,
     "ebs restored": lambda folder, world: Restore(folder, world).ready(),
