@@ -57,6 +57,7 @@ DUTIES: Mapping[Duty, frozenset[str]] = {
             "flip_dns",
             "restore_dns",
             "reopen_site",
+            "close_site",
             "restore",
             "discard_restore",
             "preflight",

@@ -60,9 +60,9 @@ async def test_a_look_and_a_step_are_made_by_different_roles(sim: Simulator, tmp
     site = {"region": WEST, "group": "web", "desired": 1, "roles": roles}
     provider = PROVIDER(PROVIDER.Settings.model_validate({"sites": {NEW: site}}), worker(tmp_path))
     for aws, session in (
-        (provider.aws(NEW), "seawall-observe/seawall-observe"),
+        (provider.aws(NEW), "seawall-observe/seawall-look"),
         (provider.aws(NEW, request(NEW, "web.start_instances")), "seawall-failover/seawall-failover-shop-1"),
-        (provider.aws(NEW, duty=Duty.CLEAN_UP), "seawall-clean-up/seawall-observe"),
+        (provider.aws(NEW, duty=Duty.CLEAN_UP), "seawall-clean-up/seawall-look"),
     ):
         who = await aws.read("sts", "get_caller_identity")
         assert who["Arn"].endswith(f":assumed-role/{session}")
