@@ -34,6 +34,7 @@ KINDS: Mapping[str, str] = {
     "aws.aurora": "aws",
     "aws.efs": "aws",
     "aws.secrets": "aws",
+    "aws.drs": "aws",
 }
 """Every kind that this release knows, and the optional dependency group that it wants ('' for none)."""
 

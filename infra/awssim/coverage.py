@@ -59,9 +59,16 @@ OTHERS = (
         SIMULATED,
         "Moto; keys of several regions do not decrypt.",
     ),
+    (
+        "drs",
+        "source servers, recovery instances, jobs, snapshots, reversed replication",
+        SIMULATED,
+        "A fake of ours, by its documents; moto has none. No byte is replicated, all regions are initialised.",
+    ),
+    ("drs", "replication and launch settings, recovery plans, networks", MISSING, "Answered with an error 501."),
+    ("backup", "all", MISSING, "Such calls are answered with an error 500."),
     ("efs", "file systems, policies", SIMULATED, "Moto; there are no files, and nobody mounts."),
     ("efs", "replication to a file system that it makes, or of another account", MISSING, "It is refused."),
-    ("drs, backup", "all", MISSING, "Such calls are answered with an error 500."),
     (
         "arc",
         "states of routing controls at five endpoints, assertion and gating rules, wait periods",

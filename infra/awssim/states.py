@@ -34,6 +34,8 @@ INSTANCE_STATES: Passing = {
 INSTANCE_CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
 SETTLED = (None, 0.0)
 MODELS = (
+    "drs.job",
+    "drs.sync",
     "ec2.checks",
     "ec2.image",
     "ec2.instance",

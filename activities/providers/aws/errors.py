@@ -88,6 +88,7 @@ _CAPACITY = frozenset(
         "StorageQuotaExceeded",
         "SnapshotQuotaExceeded",
         "ResourceLimitExceeded",
+        "ServiceQuotaExceededException",
         "ConcurrentSnapshotLimitExceeded",
         "SnapshotLimitExceeded",
         "Unsupported",

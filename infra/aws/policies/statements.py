@@ -42,7 +42,7 @@ lease of an isolated VPC."""
 _PASSED = "arn:aws:iam::*:role/seawall/*"
 """Only roles below this path can be given to an instance: whoever may pass any role may do what any role may."""
 
-_JOINED = frozenset({"Change", "Look"})
+_JOINED = frozenset({"Change", "Look", "TagAtBirth", "TagLater"})
 """Rules whose actions stand in one statement with all their resources, which saves room: an action is never asked of a
 resource that it does not know, and the condition is the same for all."""
 
