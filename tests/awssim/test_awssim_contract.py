@@ -57,6 +57,27 @@ def _move(world: World, target: str = "") -> dict[str, str]:
     return {"GlobalClusterIdentifier": name, "TargetDbClusterIdentifier": target or secondary}
 
 
+def _files(world: World, region: str = EAST) -> str:
+    """A file system."""
+    return str(world.client("efs", region).create_file_system(CreationToken=world.name())["FileSystemId"])
+
+
+def _replication(world: World, protection: str = "DISABLED") -> dict[str, Any]:
+    """What a replication to the west is created of."""
+    target = _files(world, WEST)
+    world.client("efs", WEST).update_file_system_protection(
+        FileSystemId=target, ReplicationOverwriteProtection=protection
+    )
+    return {"SourceFileSystemId": _files(world), "Destinations": [{"Region": WEST, "FileSystemId": target}]}
+
+
+def _replicated(world: World) -> str:
+    """The source of a replication."""
+    asked = _replication(world)
+    world.client("efs").create_replication_configuration(**asked)
+    return str(asked["SourceFileSystemId"])
+
+
 def _private(world: World, vpcs: int, spare: bool = False) -> dict[str, Any]:
     """A private zone in so many VPCs; the parameters name the last, or one that is not in it."""
     ids = [world.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"] for _ in range(vpcs + 1)]
@@ -114,6 +135,7 @@ def _upload(world: World, denied: bool = False) -> dict[str, Any]:
     return upload | {"MultipartUpload": {"Parts": [part]}}
 
 
+NO_FILES = "fs-0123456789abcdef0"
 NO_CLUSTER = f"arn:aws:rds:{EAST}:123456789012:cluster:nobody"
 
 
@@ -170,6 +192,25 @@ CASES = {
     "CreateDBInstanceReadReplica": Case(
         "rds", lambda w: _new_replica(w, w.database()), lambda w: _new_replica(w, "nobody")
     ),
+    "CreateFileSystem": Case(
+        "efs",
+        lambda w: {"CreationToken": w.name()},
+        lambda w: {"CreationToken": w.name(), "KmsKeyId": "alias/none", "Encrypted": False},
+    ),
+    "DescribeFileSystems": Case("efs", lambda w: {"FileSystemId": _files(w)}, lambda _: {"FileSystemId": NO_FILES}),
+    "UpdateFileSystemProtection": Case(
+        "efs",
+        lambda w: {"FileSystemId": _files(w), "ReplicationOverwriteProtection": "DISABLED"},
+        lambda w: {"FileSystemId": _replicated(w), "ReplicationOverwriteProtection": "DISABLED"},
+    ),
+    "CreateReplicationConfiguration": Case("efs", _replication, lambda w: _replication(w, "ENABLED")),
+    "DescribeReplicationConfigurations": Case(
+        "efs", lambda w: {"FileSystemId": _replicated(w)}, lambda w: {"FileSystemId": _files(w)}
+    ),
+    "DeleteReplicationConfiguration": Case(
+        "efs", lambda w: {"SourceFileSystemId": _replicated(w)}, lambda w: {"SourceFileSystemId": _files(w)}
+    ),
+    "DeleteFileSystemPolicy": Case("efs", lambda w: {"FileSystemId": _files(w)}, lambda _: {"FileSystemId": NO_FILES}),
     "CreateGlobalCluster": Case(
         "rds",
         lambda w: {"GlobalClusterIdentifier": w.name(), "SourceDBClusterIdentifier": w.cluster()},
