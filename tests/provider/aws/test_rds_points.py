@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from activities.providers.aws.rds.provider import RdsProvider
 from activities.providers.base import now
 from infra.awssim.handle import Simulator
 from tests.awssim.world import EAST, WEST, World
@@ -51,6 +52,39 @@ class TestSnapshot(AwsConformance):
         (listed,) = (await subject.provider().list_points(subject.asked())).points
         assert (listed.name, listed.site, listed.kind) == (point.name, NEW, "snapshot")
         assert listed.expected_loss.seconds is not None
+
+
+class Brought(Copied):
+    """A copy of what RDS took by itself."""
+
+    def provider(self, over_: bool = False, bubble: Bubble | None = None, **limits: Any) -> RdsProvider:
+        return super().provider(over_, bubble, automated=True, **limits)
+
+
+class TestAutomated(AwsConformance):
+    @pytest.fixture
+    def subject(self, tmp_path: Path, world: World) -> Brought:
+        return Brought(tmp_path, world)
+
+    async def test_each_is_brought_over_once(self, subject: Brought) -> None:
+        first = await subject.do()
+        again = await subject.do(epoch=EPOCH + 1)
+        assert (first.changed, again.changed) == (True, False)
+        assert first.point is not None
+        assert again.point is not None
+        assert first.point.name == again.point.name
+        assert len(subject.kept(NEW)) == 1
+        assert subject.kept(OLD) == [], "nothing was taken at the side that serves"
+
+    async def test_before_rds_has_taken_one_it_says_so(self, subject: Brought) -> None:
+        listed = subject.rds[OLD].describe_db_snapshots(DBInstanceIdentifier=subject.name, SnapshotType="automated")
+        subject.rds[OLD].modify_db_instance(
+            DBInstanceIdentifier=subject.name, NewDBInstanceIdentifier=f"{subject.name}-x"
+        )
+        assert listed["DBSnapshots"]
+        with pytest.raises(PermanentError) as found:
+            await subject.do()
+        assert found.value.code is Code.NOT_FOUND
 
 
 class Pruned(Databases):

@@ -44,6 +44,9 @@ class RdsSettings(AwsSettings):
     sites: dict[str, RdsSite]
     backup_days: Annotated[int, Field(ge=1, le=35)] = 7
     """How long RDS keeps its own backups of a promoted instance; without any, RDS makes no replica of it."""
+    automated: bool = False
+    """Whether what is brought to the other region is the newest snapshot that RDS took by itself, once a day, in the
+    place of one that is taken for it. The backup window then decides how old a copy is."""
     prune_at_most: Annotated[int, Field(ge=1, le=100)] = 20
     """So many snapshots and instances a prune removes at most, the oldest first."""
 

@@ -1,8 +1,10 @@
 """Snapshots: taken of the side that serves, copied into the other region under its own key.
 
-The name of a snapshot is made of the step's key, and the copy has the same one: whoever asks again finds both.
+The name of a snapshot is made of the step's key, and the copy has the same one: whoever asks again finds both. Where RDS
+itself takes them (`automated`), the name is made of the one that is copied, so that each is brought over once.
 """
 
+import hashlib
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -87,17 +89,20 @@ def as_point(request: StepRequest, found: Snapshot) -> RecoveryPoint:
 
 
 async def snapshot(provider: "RdsProvider", request: StepRequest) -> StepResult:
-    """Take one at `target.source` and copy it to `target.site`."""
+    """Take one at `target.source`, or choose the newest that RDS took there, and copy it to `target.site`."""
     target = request.target
-    name = name_of(request.ref, target.name)
+    chosen = await _newest_automated(provider, request) if provider.settings.automated else None
+    name = _name_of_copy(request, chosen) if chosen else name_of(request.ref, target.name)
     here = provider.aws(target.site, request)
     copied = await look(here, name)
     claimed = copied is None
-    if copied is None:
+    if copied is None and chosen:
+        await _copy(provider, request, here, chosen, name)
+    elif copied is None:
         taken, _ = await take(provider, request, name, target.source)
         if target.source != target.site:
             with landed(f"{name} was taken"):
-                await _copy(provider, request, here, taken)
+                await _copy(provider, request, here, taken, name)
     else:
         await provider.register(target.site, request).noted()
     found = await _whole(provider, here, name)
@@ -141,7 +146,36 @@ def _insist_on_serving(provider: "RdsProvider", site: str, instance: database.Da
         )
 
 
-async def _copy(provider: "RdsProvider", request: StepRequest, here: Aws, taken: Snapshot) -> None:
+async def _newest_automated(provider: "RdsProvider", request: StepRequest) -> Snapshot:
+    """What RDS took last at the side that serves.
+
+    Raises:
+        PermanentError: NOT_FOUND, when it has taken none yet; PRECONDITION_CHANGED where that side does not serve.
+    """
+    site = request.target.source
+    aws, name = provider.aws(site, request), provider.instance(site)
+    _insist_on_serving(provider, site, await database.insist(aws, name))
+    listed = await aws.pages(
+        "rds", "describe_db_snapshots", "DBSnapshots", DBInstanceIdentifier=name, SnapshotType="automated"
+    )
+    whole = [one for one in map(read, listed) if one.whole and one.taken]
+    if not whole:
+        raise PermanentError(
+            Code.NOT_FOUND,
+            f"RDS has taken no snapshot of {name} at {site} by itself yet.",
+            "Wait for its backup window; without a backup retention there is none.",
+        )
+    return max(whole, key=lambda one: (one.taken, one.name))
+
+
+def _name_of_copy(request: StepRequest, taken: Snapshot) -> str:
+    """Of an automated snapshot's copy; another component's copy of it has a name of its own."""
+    digest = hashlib.sha256(taken.arn.encode()).hexdigest()[:16]
+    words = ("seawall", request.ref.application, request.target.name, "automated", digest)
+    return "-".join(words).replace("--", "-")
+
+
+async def _copy(provider: "RdsProvider", request: StepRequest, here: Aws, taken: Snapshot, name: str) -> None:
     target = request.target
     key = provider.site(target.site).kms_key
     await provider.claim(request, None)
@@ -150,7 +184,7 @@ async def _copy(provider: "RdsProvider", request: StepRequest, here: Aws, taken:
         "rds",
         "copy_db_snapshot",
         SourceDBSnapshotIdentifier=taken.arn,
-        TargetDBSnapshotIdentifier=taken.name,
+        TargetDBSnapshotIdentifier=name,
         SourceRegion=provider.site(target.source).region,
         Tags=pairs(tags(request, target.site)),
         **({"KmsKeyId": key} if key else {}),
