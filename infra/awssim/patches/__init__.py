@@ -1,6 +1,19 @@
 """Where moto's behaviour differs from what AWS documents: one module a service, one small function a method."""
 
-from infra.awssim.patches import aurora, autoscaling, dynamodb, ec2, eks, rds, route53, s3, servicequotas
+from infra.awssim.patches import (
+    aurora,
+    autoscaling,
+    awslambda,
+    cloudformation,
+    dynamodb,
+    ec2,
+    eks,
+    rds,
+    route53,
+    s3,
+    servicequotas,
+    ssm,
+)
 from infra.awssim.patches.registry import PATCHES, Patch
 
 __all__ = [
@@ -9,6 +22,8 @@ __all__ = [
     "apply",
     "aurora",
     "autoscaling",
+    "awslambda",
+    "cloudformation",
     "dynamodb",
     "ec2",
     "eks",
@@ -16,6 +31,7 @@ __all__ = [
     "route53",
     "s3",
     "servicequotas",
+    "ssm",
 ]
 
 
