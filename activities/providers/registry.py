@@ -30,6 +30,8 @@ KINDS: Mapping[str, str] = {
     "aws.ecs": "aws",
     "aws.eks": "aws",
     "aws.lambda": "aws",
+    "aws.ssm": "aws",
+    "aws.invoke": "aws",
     "aws.s3": "aws",
     "aws.aurora": "aws",
     "aws.secrets": "aws",

@@ -94,3 +94,18 @@ MappingId = Annotated[
         "14e0db71-1234-4f4b-8c2d-0123456789ab",
     ),
 ]
+DocumentName = Annotated[
+    str,
+    _form(
+        r"^[a-zA-Z0-9_.:/-]{3,128}$",
+        "A document of Systems Manager by its name; one that is shared from another account by its ARN.",
+        "shop-start",
+    ),
+]
+ParameterName = Annotated[
+    str, _form(r"^[a-zA-Z0-9_./-]{1,1011}$", "A parameter of Parameter Store.", "/shop/web/workers")
+]
+FunctionName = Annotated[
+    str,
+    _form(r"^[a-zA-Z0-9_-]{1,64}(:[a-zA-Z0-9_-]{1,128})?$", "A function of Lambda, and its alias.", "shop-warm:live"),
+]
