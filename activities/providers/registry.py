@@ -32,6 +32,7 @@ KINDS: Mapping[str, str] = {
     "aws.lambda": "aws",
     "aws.ssm": "aws",
     "aws.invoke": "aws",
+    "aws.cloudformation": "aws",
     "aws.s3": "aws",
     "aws.aurora": "aws",
     "aws.secrets": "aws",

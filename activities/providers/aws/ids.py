@@ -109,3 +109,14 @@ FunctionName = Annotated[
     str,
     _form(r"^[a-zA-Z0-9_-]{1,64}(:[a-zA-Z0-9_-]{1,128})?$", "A function of Lambda, and its alias.", "shop-warm:live"),
 ]
+StackName = Annotated[
+    str, _form(r"^[A-Za-z][A-Za-z0-9-]{0,127}$", "A stack of CloudFormation, by name.", "shop-standby")
+]
+TemplateUrl = Annotated[
+    str,
+    _form(
+        r"^https://[a-z0-9.-]*s3[a-z0-9.-]*/\S+$",
+        "A template in S3. With `?versionId=` nobody changes it under the runbook.",
+        "https://shop-templates.s3.us-west-2.amazonaws.com/standby.yaml",
+    ),
+]
