@@ -6,13 +6,13 @@ from typing import Any
 
 from activities.providers.aws.calls import Aws, token
 from activities.providers.aws.errors import Refused
+from activities.providers.aws.stacks import PLANNED, Stack
 from activities.providers.aws.tags import pairs, tags
 from activities.providers.aws.waiting import until
 from activities.providers.base import Context
 from workflows.model.failure import Code, PermanentError, TemporaryError
 from workflows.model.messages import StepRequest
 
-from .look import PLANNED, Stack
 from .settings import StackSite
 
 EXECUTED = ("EXECUTE_IN_PROGRESS", "EXECUTE_COMPLETE", "EXECUTE_FAILED")

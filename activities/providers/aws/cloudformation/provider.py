@@ -8,6 +8,16 @@ from activities.providers.aws.calls import Aws, token
 from activities.providers.aws.component import AwsProvider
 from activities.providers.aws.duties import Duty
 from activities.providers.aws.settings import AwsSettings
+from activities.providers.aws.stacks import (
+    HIDDEN,
+    PLANNED,
+    ROLLED_BACK,
+    STUCK,
+    Stack,
+    first_failure,
+    newest_event,
+    stack_of,
+)
 from activities.providers.aws.waiting import until
 from activities.providers.base import now
 from activities.providers.by_hand import ByHand
@@ -19,7 +29,6 @@ from workflows.model.verbs import Verb
 
 from . import drift
 from .changes import Wish, executed, judge, proposed
-from .look import HIDDEN, PLANNED, ROLLED_BACK, STUCK, Stack, first_failure, look, newest_event
 from .settings import StackSettings, StackSite
 
 LARGEST = 51_200
@@ -32,6 +41,7 @@ class StackProvider(AwsProvider):
 
     kind: ClassVar[str] = "aws.cloudformation"
     role: ClassVar[Role | None] = Role.COMPUTE
+    clones: ClassVar[bool] = False
     verbs: ClassVar[frozenset[Verb]] = frozenset({Verb.OBSERVE, Verb.START_INSTANCES, Verb.STOP_INSTANCES})
     Settings: ClassVar[type[AwsSettings]] = StackSettings
 
@@ -39,7 +49,7 @@ class StackProvider(AwsProvider):
         place: StackSite = self.site(site)
         facts: dict[str, Any] = {}
         try:
-            stack = await look(self.aws(site), place.stack)
+            stack = await stack_of(self.aws(site), place.stack)
             facts = _facts(stack)
             serves = stack is not None and stack.stands and _has(stack, place.parameters)
             reach = Reach.REFUSED if stack is None else Reach.SERVING if serves else Reach.STANDBY
@@ -92,7 +102,7 @@ class StackProvider(AwsProvider):
         if before is None:
             return StepResult(detail="This run did not change it.", changed=False)
         aws = self.aws(request.target.site, request)
-        stack = await look(aws, place.stack)
+        stack = await stack_of(aws, place.stack)
         if stack is not None and stack.status == STUCK:
             return await self._roll_back(request, aws, place)
         if stack is None or stack.status == PLANNED:
@@ -107,7 +117,7 @@ class StackProvider(AwsProvider):
     async def _bring(self, request: StepRequest, wish: Wish) -> StepResult:
         name = request.target.site
         place, aws = self.site(name), self.aws(name, request)
-        stack = await look(aws, place.stack)
+        stack = await stack_of(aws, place.stack)
         done = stack is not None and stack.made_by(wish.name(request))
         if not done:
             _insist(request, place, stack, wish)
@@ -142,7 +152,7 @@ class StackProvider(AwsProvider):
         """The stack, when the change set has been executed."""
 
         async def see() -> tuple[Stack | None, str]:
-            stack = await look(aws, place.stack)
+            stack = await stack_of(aws, place.stack)
             going = stack is not None and not stack.settled
             return stack, await newest_event(aws, place.stack) if going else "CloudFormation was asked"
 
@@ -172,7 +182,7 @@ class StackProvider(AwsProvider):
             ClientRequestToken=token(request.ref, "rollback"),
         )
         await until(
-            lambda: look(aws, place.stack),
+            lambda: stack_of(aws, place.stack),
             lambda stack: stack is not None and stack.status == ROLLED_BACK,
             lambda stack: f"{place.stack} is {stack.status if stack else 'gone'}",
             self.context,
@@ -182,7 +192,7 @@ class StackProvider(AwsProvider):
 
     def by_hand(self, verb: Verb, request: StepRequest) -> ByHand:
         place: StackSite = self.site(request.target.site)
-        look_ = cli(
+        look = cli(
             place,
             *("cloudformation", "describe-stacks", "--stack-name", place.stack),
             *("--query", "Stacks[0].[StackStatus,Parameters]", "--output", "json"),
@@ -191,7 +201,7 @@ class StackProvider(AwsProvider):
         )
         starts = verb is Verb.START_INSTANCES
         if not starts and place.stopped is None:
-            return ByHand(look=(look_,), notes=(f"{place.stack} stays as it is.",))
+            return ByHand(look=(look,), notes=(f"{place.stack} stays as it is.",))
         wanted = place.parameters | ({} if starts else place.stopped or {})
         given = [f"ParameterKey={key},ParameterValue={json.dumps(value)}" for key, value in sorted(wanted.items())]
         template = (
@@ -213,7 +223,7 @@ class StackProvider(AwsProvider):
             why=f"At most {place.most_changes} changes, and nothing removed or replaced that is to stay.",
         )
         do = cli(place, "cloudformation", "execute-change-set", *names, why="Do it.")
-        return ByHand(look=(look_,), act=(act, see, do), after=(look_,), notes=(IDENTITY,))
+        return ByHand(look=(look,), act=(act, see, do), after=(look,), notes=(IDENTITY,))
 
 
 def _facts(stack: Stack | None) -> dict[str, Any]:

@@ -1,11 +1,12 @@
-"""What stands of a stack."""
+"""What stands of a stack of CloudFormation."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from activities.providers.aws.calls import Aws
-from activities.providers.aws.errors import Refused
 from workflows.model.base import Strict
+
+from .calls import Aws
+from .errors import Refused
 
 DONE = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"})
 PLANNED = "REVIEW_IN_PROGRESS"
@@ -42,7 +43,7 @@ class Stack(Strict):
         return f":changeSet/{name}/" in self.change_set
 
 
-async def look(aws: Aws, name: str) -> Stack | None:
+async def stack_of(aws: Aws, name: str) -> Stack | None:
     """The stack; None where there is none."""
     try:
         found = await aws.read("cloudformation", "describe_stacks", StackName=name)
