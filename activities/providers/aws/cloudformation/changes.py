@@ -19,6 +19,8 @@ EXECUTED = ("EXECUTE_IN_PROGRESS", "EXECUTE_COMPLETE", "EXECUTE_FAILED")
 NO_CHANGE = ("didn't contain changes", "No updates are to be performed")
 """AWS has no code for it; its own command line (`aws cloudformation deploy`) tells it by these words too."""
 NAMED = 5
+PATIENCE = 600.0
+"""Seconds in which CloudFormation says what would change."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ async def proposed(
         lambda one: one is not None and one["Status"] in ("CREATE_COMPLETE", "FAILED"),
         lambda one: f"the change set {name} is {one['Status'] if one else 'asked for'}",
         context,
-        600,
+        PATIENCE,
     )
     assert found is not None
     if found["Status"] == "FAILED":
@@ -101,6 +103,22 @@ def executed(found: Mapping[str, Any]) -> bool:
     if status == "UNAVAILABLE":
         raise TemporaryError(Code.PRECONDITION_CHANGED, f"{found['ChangeSetName']} cannot be executed yet.", delay=2)
     return status in EXECUTED
+
+
+async def execute(aws: Aws, place: StackSite, wish: Wish, request: StepRequest) -> None:
+    """Begin with it."""
+    try:
+        await aws.change(
+            "cloudformation",
+            "execute_change_set",
+            ChangeSetName=wish.name(request),
+            StackName=place.stack,
+            ClientRequestToken=token(request.ref, wish.part),
+        )
+    except Refused as error:
+        if error.reason != "TokenAlreadyExistsException":
+            raise
+        # An earlier attempt's request, whose answer was lost, has come through after all.
 
 
 def _loses(change: Mapping[str, Any]) -> str:

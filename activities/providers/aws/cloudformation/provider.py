@@ -28,7 +28,7 @@ from workflows.model.runbook import Role
 from workflows.model.verbs import Verb
 
 from . import drift
-from .changes import Wish, executed, judge, proposed
+from .changes import Wish, execute, executed, judge, proposed
 from .settings import StackSettings, StackSite
 
 LARGEST = 51_200
@@ -139,13 +139,7 @@ class StackProvider(AwsProvider):
         if not executed(found):
             judge(place, found)
             self.context.still_mine()
-            await aws.change(
-                "cloudformation",
-                "execute_change_set",
-                ChangeSetName=wish.name(request),
-                StackName=place.stack,
-                ClientRequestToken=token(request.ref, wish.part),
-            )
+            await execute(aws, place, wish, request)
         return True
 
     async def _settled(self, request: StepRequest, aws: Aws, place: StackSite, wish: Wish) -> Stack:
