@@ -138,6 +138,7 @@ def read_runbook(path: Path, registry: Registry, *, examples: bool = False) -> L
         path=str(path),
         verbs=reading.verbs,
         limits=reading.limits,
+        preflights=tuple(reading.preflights),
     )
 
 

@@ -32,6 +32,7 @@ from activities.measure_capacity import MeasureCapacity
 from activities.measure_lag import MeasureLag
 from activities.measure_loss import MeasureLoss
 from activities.observe import Observe
+from activities.preflight import Preflight
 from activities.promote import Promote
 from activities.protect import Protect
 from activities.providers.registry import Registry
@@ -138,6 +139,7 @@ def make_worker(client: Client, settings: Settings, registry: Registry | None = 
     bench = Bench(found, settings.site, settings.state)
     activities: Sequence[Callable[..., Any]] = [
         *verb_activities(bench),
+        Preflight(bench).preflight,
         *(control_activities(client, settings, found) if control else ()),
     ]
     return Worker(

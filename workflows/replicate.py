@@ -27,7 +27,7 @@ from workflows.model.plan import Mode, Operation, Step
 from workflows.model.progress import ReplicationReport, StepRecord, StepState
 from workflows.model.requests import ReplicateRequest
 from workflows.model.verbs import Verb
-from workflows.planning.replicating import choice_of, copy_of, copying_steps, lag_of, told
+from workflows.planning.replicating import choice_of, clearing_steps, copy_of, copying_steps, lag_of, told
 from workflows.planning.steps import data_components, make_step, streams
 
 T = TypeVar("T")
@@ -35,8 +35,8 @@ T = TypeVar("T")
 
 @workflow.defn(name="Replicate")
 class Replicate:
-    """One turn of one application's replication. It changes nothing at the serving site but a marker, and does nothing
-    at all while a run holds the application."""
+    """One turn of one application's replication. It changes nothing that serves but for a marker, removes what is over,
+    and does nothing at all while a run holds the application."""
 
     def __init__(self) -> None:
         self._records: list[StepRecord] = []
@@ -74,6 +74,8 @@ class Replicate:
         found = await self._copy_all()
         await self._note(found)
         self._show(request.runbook, "HEALTHY" if found.healthy else "UNHEALTHY")
+        for step in clearing_steps(self._request):
+            await self._do(step)  # A failure stands among the steps; the copies are as good as they were found.
         return ReplicationReport(
             application=request.runbook, active_site=active, state=found, steps=tuple(self._records)
         )

@@ -35,7 +35,9 @@ KINDS: Mapping[str, str] = {
     "aws.cloudformation": "aws",
     "aws.s3": "aws",
     "aws.aurora": "aws",
+    "aws.efs": "aws",
     "aws.secrets": "aws",
+    "aws.drs": "aws",
 }
 """Every kind that this release knows, and the optional dependency group that it wants ('' for none)."""
 

@@ -39,6 +39,7 @@ class Reading:
         self.runbook: Runbook | None = None
         self.verbs: dict[str, tuple[str, ...]] = {}
         self.limits: dict[str, dict[str, timedelta]] = {}
+        self.preflights: list[str] = []
         self._registry = registry
         self._roles: dict[str, Role | None] = {}
         document = Document(path)
@@ -102,6 +103,8 @@ class Reading:
             self._check_device(path, provider, node.mark)
             if path[0] == "components":
                 self.verbs[str(path[1])] = tuple(sorted(verb.value for verb in provider.verbs))
+                if provider.preflight is not Provider.preflight:
+                    self.preflights.append(str(path[1]))
                 if provider.limits:
                     self.limits[str(path[1])] = {verb.value: limit for verb, limit in provider.limits.items()}
             _, found = validate(provider.Settings, tree, self.file, (*path, "settings"))

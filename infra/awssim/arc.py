@@ -1,11 +1,13 @@
-"""ARC routing controls: a cluster with its five endpoints, controls that are on or off, and assertion rules.
+"""ARC routing controls: a cluster with its five endpoints, controls that are on or off, and safety rules of both kinds.
 
 One state stands behind the five endpoints, as behind a quorum; which endpoint is asked tells the region that a call is
 signed for, so that a rule of that region takes the endpoint away. Invariant: an update is carried out wholly or not at
-all, and never against a safety rule.
+all, and never against a safety rule: an assertion rule speaks of what stands after the update, a gating rule of whether
+its target controls may be updated at all.
 
 Source: Recovery Cluster and Recovery Control Configuration API references. They do not say by which of their errors a
-safety rule refuses; here it is `ConflictException`.
+safety rule refuses; here it is `ConflictException`. Nor do they say whether one update may open a gate and go through
+it; here the gate has to stand open before.
 """
 
 import threading
@@ -49,13 +51,14 @@ class Arc:
         return {"RoutingControl": made | {"Status": "DEPLOYED"}}
 
     def _create_rule(self, call: Call) -> dict[str, Any]:
-        rule = call.given.get("AssertionRule")
-        if rule is None:
-            raise Refused("ValidationException", "The simulator has assertion rules only.")
+        kinds = [kind for kind in ("AssertionRule", "GatingRule") if call.given.get(kind)]
+        if len(kinds) != 1:
+            raise Refused("ValidationException", "A safety rule is an assertion rule or a gating rule.")
+        rule = call.given[kinds[0]]
         arn = f"{rule['ControlPanelArn']}/safetyrule/{uuid.uuid4().hex[:16]}"
         with self._lock:
             self._rules[arn] = rule
-        return {"AssertionRule": rule | {"SafetyRuleArn": arn, "Status": "DEPLOYED"}}
+        return {kinds[0]: rule | {"SafetyRuleArn": arn, "Status": "DEPLOYED"}}
 
     def _get(self, call: Call) -> dict[str, Any]:
         arn = call.given["RoutingControlArn"]
@@ -74,8 +77,8 @@ class Arc:
             for arn in wanted:
                 self._state(arn)
             for arn, rule in self._rules.items():
-                if arn not in overridden and set(rule["AssertedControls"]) & set(wanted):
-                    self._insist(rule, self._states | wanted)
+                if arn not in overridden and set(_guarded(rule)) & set(wanted):
+                    self._insist(rule, wanted)
             self._changed |= {arn: time.monotonic() for arn in wanted if self._states[arn] != wanted[arn]}
             self._states |= wanted
         return {}
@@ -85,16 +88,23 @@ class Arc:
             raise Refused("ResourceNotFoundException", f"There is no routing control {arn}.")
         return self._states[arn]
 
-    def _insist(self, rule: dict[str, Any], after: dict[str, str]) -> None:
-        """The rule holds after the update, and the controls have stood still for its wait period."""
-        config, asserted = rule["RuleConfig"], rule["AssertedControls"]
-        needed = {"AND": len(asserted), "OR": 1}.get(config["Type"], config["Threshold"])
-        holds = sum(after.get(arn) == "On" for arn in asserted) >= needed
+    def _insist(self, rule: dict[str, Any], wanted: dict[str, str]) -> None:
+        """The rule holds, and the controls that it guards have stood still for its wait period."""
+        config, gates = rule["RuleConfig"], rule.get("GatingControls")
+        judged, stands = (gates, self._states) if gates else (rule["AssertedControls"], self._states | wanted)
+        needed = {"AND": len(judged), "OR": 1}.get(config["Type"], config["Threshold"])
+        holds = sum(stands.get(arn) == "On" for arn in judged) >= needed
         if holds == config["Inverted"]:
             raise Refused("ConflictException", f"The safety rule {rule['Name']} does not allow this.")
-        still = time.monotonic() - max(self._changed.get(arn, float("-inf")) for arn in asserted)
+        still = time.monotonic() - max(self._changed.get(arn, float("-inf")) for arn in _guarded(rule))
         if still * 1000 < rule["WaitPeriodMs"]:
             raise Refused("ConflictException", f"The wait period of the safety rule {rule['Name']} is not over.")
+
+
+def _guarded(rule: dict[str, Any]) -> list[str]:
+    """The controls of which an update is judged by the rule."""
+    found: list[str] = rule.get("TargetControls") or rule["AssertedControls"]
+    return found
 
 
 def _prefix(call: Call) -> str:

@@ -15,6 +15,7 @@ from infra.awssim import patches, states
 from infra.awssim.accelerator import Accelerators
 from infra.awssim.arc import Arc
 from infra.awssim.control import Control
+from infra.awssim.drs import Recovery
 from infra.awssim.faults import Faults
 from infra.awssim.middleware import Shim
 from infra.awssim.own import Own
@@ -35,7 +36,7 @@ def make(port: int, faults: Faults | None = None) -> BaseWSGIServer:
     """The server, bound and not yet serving. Port 0 takes a free one; `faults` are shared with whoever gives them."""
     states.apply()
     patches.apply()
-    own = {**Arc().answers, **Accelerators().answers}
+    own = {**Arc().answers, **Accelerators().answers, **Recovery().answers}
     app = Control(Shim(Own(DomainDispatcherApplication(create_backend_app), own), faults=faults or Faults()))
     return make_server(HOST, port, app, threaded=True, request_handler=Handler)
 

@@ -36,10 +36,13 @@ INSTANCE_CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated"
 SETTLED = (None, 0.0)
 MODELS = (
     "cloudformation.stack",
+    "drs.job",
+    "drs.sync",
     "ec2.checks",
     "ec2.image",
     "ec2.instance",
     "ec2.snapshot",
+    "efs.replication",
     "eks.nodegroup",
     "globalaccelerator.accelerator",
     "rds.cluster",
@@ -181,6 +184,8 @@ class Code:
 
 GLOBAL_CLUSTER = "rds.global-cluster"
 """How long the writer of an Aurora global database takes to move: kept by `patches.aurora`."""
+EFS_REPLICATION = "efs.replication"
+"""How long a replication of EFS begins and ends, and how far its copy is behind: kept by `patches.efs`."""
 DB_INSTANCE = Timed("rds.instance", "status", DB_STATES)
 NODEGROUP = Timed("eks.nodegroup", "status", {(None, "ACTIVE"): "CREATING", ("ACTIVE", "ACTIVE"): "UPDATING"})
 STACK = Timed(

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from activities.providers.aws.duties import Duty
+from activities.providers.aws.duties import DUTIES, Duty
 from infra.aws.policies import actions, files, reading, statements
 from infra.awssim.mutating import changes
 from tests.support.iam import allowed, names
@@ -21,6 +21,7 @@ def _arn(service: str, rest: str) -> str:
 
 INSTANCE, VOLUME = _arn("ec2", "instance/i-0123456789abcdef0"), _arn("ec2", "volume/vol-0123456789abcdef0")
 DB, CLUSTER, SNAPSHOT = _arn("rds", "db:shop"), _arn("rds", "cluster:shop"), _arn("rds", "snapshot:shop-1")
+FILES = _arn("elasticfilesystem", "file-system/fs-0123456789abcdef0")
 ZONE, BUCKET = "arn:aws:route53:::hostedzone/Z0123456789ABC", "arn:aws:s3:::shop-media"
 CHANGES_TO_PRODUCTION = [
     ("ec2:StartInstances", INSTANCE),
@@ -53,6 +54,10 @@ CHANGES_TO_PRODUCTION = [
     ("route53-recovery-cluster:UpdateRoutingControlState", "arn:aws:route53-recovery-control::1:controlpanel/1/a/1"),
     ("globalaccelerator:UpdateEndpointGroup", "arn:aws:globalaccelerator::1:accelerator/1/listener/1/endpoint-group/1"),
     ("s3:PutBucketPolicy", BUCKET),
+    ("s3:DeleteBucketPolicy", BUCKET),
+    ("elasticfilesystem:PutFileSystemPolicy", FILES),
+    ("elasticfilesystem:DeleteFileSystemPolicy", FILES),
+    ("elasticfilesystem:DeleteReplicationConfiguration", FILES),
     ("s3:PutObject", f"{BUCKET}/order-1"),
     ("s3:DeleteObject", f"{BUCKET}/order-1"),
     ("lambda:UpdateEventSourceMapping", _arn("lambda", "event-source-mapping:1")),
@@ -160,6 +165,14 @@ def test_who_observes_changes_nothing() -> None:
 def test_only_clean_up_destroys() -> None:
     for duty in set(Duty) - {Duty.CLEAN_UP}:
         assert {action for action in names(POLICIES[duty]) if statements.removes(action)} == set()
+
+
+@pytest.mark.parametrize("duty", [Duty.REPLICATE, Duty.FAILOVER])
+def test_who_replicates_or_moves_may_do_all_that_the_verbs_of_the_duty_call(duty: Duty) -> None:
+    """What a rule takes for a removal by its name would otherwise be missing on the day."""
+    calls = reading.by_verb()
+    wanted = {action for verb in DUTIES[duty] for call in calls[verb] for action in actions.actions(call)}
+    assert wanted - names(POLICIES[duty]) == set()
 
 
 def test_a_failover_may_grow_a_group_of_an_application_and_no_other() -> None:

@@ -31,6 +31,26 @@ class Panel:
         )
         self.rule = self.made["AssertionRule"]["SafetyRuleArn"]
 
+    def gate(self, wait: int = 0, inverted: bool = False) -> tuple[str, dict[str, Any]]:
+        """A third control, which is off, and a gating rule: only while it is on may the two be changed."""
+        config = self.world.client(CONFIG, WEST)
+        panel = self.arns[0].split("/routingcontrol/")[0]
+        made = config.create_routing_control(
+            ClusterArn="arn:aws:cluster", ControlPanelArn=panel, RoutingControlName=self.world.name()
+        )
+        gate = str(made["RoutingControl"]["RoutingControlArn"])
+        rule: dict[str, Any] = config.create_safety_rule(
+            GatingRule={
+                "Name": "only-while-open",
+                "ControlPanelArn": panel,
+                "GatingControls": [gate],
+                "TargetControls": self.arns,
+                "RuleConfig": {"Type": "OR", "Threshold": 1, "Inverted": inverted},
+                "WaitPeriodMs": wait,
+            }
+        )
+        return gate, rule
+
     def ask(self, states: dict[str, str], region: str = REGIONS[0], **more: Any) -> Any:
         entries = [{"RoutingControlArn": arn, "RoutingControlState": state} for arn, state in states.items()]
         if region not in self.clients:

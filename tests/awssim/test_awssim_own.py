@@ -53,6 +53,50 @@ def test_an_assertion_rule_holds_until_it_is_overridden(world: World) -> None:
     assert world.outcomes("UpdateRoutingControlStates", mark) == [Outcome.REFUSED, Outcome.TOOK_EFFECT]
 
 
+def test_a_gating_rule_lets_its_targets_change_only_while_the_gate_is_open(world: World) -> None:
+    panel = Panel(world)
+    gate, made = panel.gate()
+    assert faults_of_reply(world.client(CONFIG, WEST), "CreateSafetyRule", made) == []
+    across = {panel.arns[0]: "Off", panel.arns[1]: "On"}
+    for update in (across, across | {gate: "On"}):
+        with pytest.raises(ClientError, match="only-while-open") as caught:
+            panel.ask(update)
+        assert faults_of_error(world.client(CLUSTER, REGIONS[0]), "UpdateRoutingControlStates", caught.value) == []
+        assert panel.states() == ["On", "Off"]
+    panel.ask({gate: "On"})
+    panel.ask(across)
+    assert panel.states() == ["Off", "On"]
+    panel.ask({gate: "Off"})
+    panel.ask({panel.arns[0]: "On"}, SafetyRulesToOverride=[made["GatingRule"]["SafetyRuleArn"]])
+    assert panel.states() == ["On", "On"]
+
+
+def test_an_inverted_gate_is_open_while_its_control_is_off(world: World) -> None:
+    panel = Panel(world)
+    gate, _ = panel.gate(inverted=True)
+    panel.ask({panel.arns[1]: "On"})
+    panel.ask({gate: "On"})
+    with pytest.raises(ClientError, match="ConflictException"):
+        panel.ask({panel.arns[1]: "Off"})
+
+
+def test_the_wait_period_of_a_gating_rule_is_that_of_its_targets(world: World) -> None:
+    panel = Panel(world)
+    gate, _ = panel.gate(wait=1500)
+    panel.ask({gate: "On"})
+    with pytest.raises(ClientError, match="wait period of the safety rule only-while-open"):
+        panel.ask({panel.arns[1]: "On"})
+    time.sleep(1.5)
+    panel.ask({panel.arns[1]: "On"})
+    assert panel.states() == ["On", "On"]
+
+
+def test_a_safety_rule_is_of_one_kind(world: World) -> None:
+    with pytest.raises(ClientError, match="ValidationException") as caught:
+        world.once(CONFIG, WEST).create_safety_rule()
+    assert faults_of_error(world.client(CONFIG, WEST), "CreateSafetyRule", caught.value) == []
+
+
 def test_within_the_wait_period_nothing_is_changed_again(world: World) -> None:
     panel = Panel(world, wait=1500)
     panel.ask({panel.arns[0]: "Off", panel.arns[1]: "On"}, SafetyRulesToOverride=[panel.rule])

@@ -19,10 +19,11 @@ from temporalio.testing import WorkflowEnvironment
 from tests.conftest import temporal_binary
 from tests.replay.fingerprints import write
 from tests.support.bed import Bed, bed, crew
-from tests.support.runbooks import shop_components
+from tests.support.runbooks import cloud_components, shop_components
 from tests.support.sim import Fault, World
 from workers.converter import DATA_CONVERTER
 from workflows.engine.attributes import ALL
+from workflows.model.observed import Finding
 from workflows.model.progress import RunState
 from workflows.model.requests import Approval
 
@@ -119,11 +120,25 @@ async def _preempted(b: Bed) -> dict[str, Run]:
     return {"drill-preempted": drill, "application-preempted": _entity(b)}
 
 
+async def _in_a_cloud(b: Bed) -> dict[str, Run]:
+    """What the target lacks refuses a planned move, and is only shown when the source is lost."""
+    b.change(components=cloud_components())
+    b.world.lacking = (Finding(code="QUOTA_SHORT", sentence="The quota is 5 vCPUs.", blocking=True),)
+    unfit = await b.launch("Switchover")
+    await unfit.result()
+    b.world.kill("primary")
+    failover = await b.launch("Failover")
+    await b.approve(failover)
+    await failover.result()
+    return {"switchover-unfit": unfit, "failover-preflighted": failover}
+
+
 _STORIES = {
     _home: _world(),
     _planned: World.healthy(hot=True),
     _drills: World.healthy(hot=True),
     _preempted: World.healthy(),
+    _in_a_cloud: World.healthy(hot=True),
 }
 
 

@@ -18,6 +18,7 @@ from temporalio.worker import Worker
 from activities.bench import Bench
 from activities.hold_schedules import HeldSchedules
 from activities.lease import Leases
+from activities.preflight import Preflight
 from activities.providers.registry import Registry
 from activities.watch_holder import Watch
 from tests.support.runbooks import sim_runbook
@@ -88,7 +89,7 @@ class Crew:
         bench = Bench(Registry(kinds(self.hall.worlds)), site, self._state_dir)
         bubbles = SimBubbles(self.hall, site)
         activities = [a for a in product.verb_activities(bench) if _name(a) not in _REPLACED]
-        activities += [SimVerify(self.hall).verify]
+        activities += [SimVerify(self.hall).verify, Preflight(bench).preflight]
         activities += [bubbles.open_bubble, bubbles.prove_isolation, bubbles.close_bubble]
         control = site == "control"
         if control:

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from datetime import date
 from typing import Any
 
+from activities.providers.base import Provider
 from workflows.model.messages import LoadedRunbook
 from workflows.model.runbook import Role, Runbook
 from workflows.model.verbs import Verb
@@ -25,6 +26,13 @@ def shop_components() -> dict[str, Any]:
         "app": {"role": "compute", "kind": "sim.compute", "needs": ["db"], "prewarm": True},
         "front": {"role": "traffic", "kind": "sim.traffic", "needs": ["app"]},
     }
+
+
+def cloud_components() -> dict[str, Any]:
+    """The same, with its services on a kind that can tell what a site lacks."""
+    parts = shop_components()
+    parts["app"]["kind"] = "sim.cloud"
+    return parts
 
 
 def sim_runbook(**changes: Any) -> Runbook:
@@ -65,4 +73,10 @@ def loaded(runbook: Runbook, lacking: Collection[Verb] = ()) -> LoadedRunbook:
         )
         for name, part in runbook.components.items()
     }
-    return LoadedRunbook(runbook=runbook, sha256="0" * 64, verbs=verbs)
+    tell = (name for name, part in runbook.components.items() if can_tell(providers[part.kind]))
+    return LoadedRunbook(runbook=runbook, sha256="0" * 64, verbs=verbs, preflights=tuple(tell))
+
+
+def can_tell(provider: type[Provider]) -> bool:
+    """Whether a kind has a preflight."""
+    return provider.preflight is not Provider.preflight

@@ -1,12 +1,14 @@
 """Simulated application servers, a public name, and a power controller."""
 
+from datetime import timedelta
+
 from workflows.model.messages import StepRequest, StepResult
-from workflows.model.observed import Observation, Reach
+from workflows.model.observed import Finding, Observation, Reach
 from workflows.model.runbook import Role
 from workflows.model.verbs import Verb
 
 from .sim_provider import SimProvider, pair_of, proof_of
-from .sim_world import Fault
+from .sim_world import SECRET, Fault
 
 
 class SimCompute(SimProvider):
@@ -56,6 +58,29 @@ class SimCompute(SimProvider):
             return StepResult()
 
         return await self.effect(Verb.STOP_INSTANCES, request, stop)
+
+
+class SimLauncher(SimCompute):
+    """An application server that is launched when it is needed; what was given up of it can be removed."""
+
+    kind = "sim.launcher"
+    verbs = SimCompute.verbs | {Verb.PRUNE}
+
+    async def prune(self, request: StepRequest) -> StepResult:
+        return await self.effect(Verb.PRUNE, request, StepResult)
+
+
+class SimCloud(SimCompute):
+    """An application server of a cloud, which can tell what a site lacks."""
+
+    kind = "sim.cloud"
+
+    async def preflight(self, component: str, site: str, rpo: timedelta | None = None) -> tuple[Finding, ...]:
+        if "preflight" in self.world.held:
+            await self.world.released.wait()
+        if "no-preflight" in self.world.held:
+            raise RuntimeError(f"could not connect: password={SECRET}")
+        return self.world.lacking
 
 
 class SimTraffic(SimProvider):

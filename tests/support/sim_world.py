@@ -115,6 +115,8 @@ class World:
     """Rows that were overwritten without being archived: never any."""
     findings: tuple[Finding, ...] = ()
     """What a comparison of the sites finds."""
+    lacking: tuple[Finding, ...] = ()
+    """What a preflight finds."""
     points: dict[Pair, list[RecoveryPoint]] = field(default_factory=dict)
     contents: dict[str, list[str]] = field(default_factory=dict)
     """What each named point holds."""
@@ -158,8 +160,8 @@ class World:
     woken: list[str] = field(default_factory=list)
     """What became of attempts that woke up late: `acted` or the code of their refusal."""
     held: set[str] = field(default_factory=set)
-    """Bookkeeping that goes wrong: `load`, `report` and `page` wait until released, `no-report` and
-    `no-page` fail for good."""
+    """Bookkeeping that goes wrong: `load`, `report`, `page` and `preflight` wait until released, `no-report`,
+    `no-page` and `no-preflight` fail for good."""
     writers_seen: set[int] = field(default_factory=lambda: {1})
     writers: list[tuple[datetime, tuple[Pair, ...], str]] = field(default_factory=list)
     """Who accepted writes from when on, and by which verb; empty where the world itself came to it."""

@@ -128,6 +128,12 @@ CASES = (
         f"{_INTEGRATION}/test_flood.py::test_an_application_takes_3000_messages_and_keeps_its_lease",
     ),
     Case(
+        "a region of AWS lost",
+        "Every endpoint of a simulated region is cut off, and the failover out of it asks for no change there.",
+        (59,),
+        f"{_INTEGRATION}/test_aws_region_gone.py::test_a_failover_calls_nothing_in_the_region_that_is_lost",
+    ),
+    Case(
         "torture over the lab",
         "Seeded kills, freezes, cuts, full disks, cancels and terminations on two real sites under load.",
         (3, 10, 13, 22, 23, 24, 25, 33, 40),

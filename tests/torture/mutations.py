@@ -19,7 +19,7 @@ from activities.wire import Pulse
 from tests.support.sim_world import World
 from workflows.application import Application
 from workflows.engine import executor as executing
-from workflows.engine import gate, moving, reporting, saga
+from workflows.engine import gate, reporting, saga, suspicion
 from workflows.engine.executor import Executor
 from workflows.engine.holding import Holding
 from workflows.engine.moving import Moving
@@ -129,8 +129,9 @@ def _cancel_swallowed() -> Sequence[Patch]:
     return [(RecoveryRun, "_cancel_asked", lambda self: None)]
 
 
-def _approval_replayed() -> Sequence[Patch]:
-    return [(moving, "code_for", lambda run_id, step, plan_hash: gate.code_for("", step, ""))]
+def _any_code_counts() -> Sequence[Patch]:
+    honest = gate.Gate.objection
+    return [(gate.Gate, "objection", lambda self, answer: honest(self, answer.model_copy(update={"code": self.code})))]
 
 
 def _anybody_approves() -> Sequence[Patch]:
@@ -156,9 +157,7 @@ def _undo_forwards() -> Sequence[Patch]:
 
 
 def _evidence_ignored() -> Sequence[Patch]:
-    from workflows import failover
-
-    return [(failover, "judge_failover", lambda *args: None)]
+    return [(suspicion, "judge_failover", lambda *args, **more: None)]
 
 
 def _null_is_a_pass() -> Sequence[Patch]:
@@ -253,11 +252,11 @@ MUTATIONS = (
         "cancel-swallowed", "A cancel is heard and forgotten.", ("4 cancels",), "cancel-in-flight", _cancel_swallowed
     ),
     Mutation(
-        "approval-replayed",
-        "A gate shows the same code in every execution.",
+        "any-code-counts",
+        "The code of an answer is not looked at.",
         ("8",),
-        "reset-before-the-approval",
-        _approval_replayed,
+        "wrong-approvals",
+        _any_code_counts,
     ),
     Mutation("anybody-approves", "Every answer to a gate is taken.", ("8",), "wrong-approvals", _anybody_approves),
     Mutation(

@@ -143,6 +143,34 @@ async def test_a_component_that_fails_does_not_stop_the_others(client: Client, t
     assert ("stock", StepState.DONE) in [(step.component, step.state) for step in report.steps]
 
 
+def launched() -> dict[str, Any]:
+    """The shop, whose application is launched when it is needed."""
+    parts = shop_components()
+    parts["app"]["kind"] = "sim.launcher"
+    return parts
+
+
+async def test_what_runs_left_behind_is_removed_behind_the_copies(client: Client, tmp_path: Path) -> None:
+    async with bed(client, tmp_path, hot(), components=launched()) as b:
+        report = await turn(b)
+        assert (await b.state()).replication == report.state
+    assert [(step.id, step.site, step.state) for step in report.steps][-1] == ("app.prune", "recovery", StepState.DONE)
+    assert [step.kind for step in report.steps] == ["measure_capacity", "measure_lag", "prune"]
+    assert b.world.count(Verb.PRUNE) == 1
+
+
+async def test_a_removal_that_fails_is_told_and_the_copies_are_as_good_as_before(
+    client: Client, tmp_path: Path
+) -> None:
+    async with bed(client, tmp_path, hot(prune=Fault("refuse", -1)), components=launched()) as b:
+        report = await turn(b)
+        state = await b.state()
+    assert (report.steps[-1].id, report.steps[-1].state) == ("app.prune", StepState.FAILED)
+    assert report.state is not None
+    assert report.state.healthy
+    assert state.replication == report.state
+
+
 async def test_posture_looks_and_changes_nothing(client: Client, tmp_path: Path) -> None:
     async with bed(client, tmp_path, hot()) as b:
         before = await (await b.launch("Posture")).result()

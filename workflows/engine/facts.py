@@ -13,8 +13,11 @@ from workflows.model.verbs import Verb
 from .gate import Facts
 from .ledger import Ledger
 
+MOST_FINDINGS = 5
+"""Of the preflight: twenty servers without their images would leave no room for anything else."""
 
-def approval_facts(ledger: Ledger, runbook: Runbook) -> Facts:
+
+def approval_facts(ledger: Ledger, runbook: Runbook, preflight_awaited: bool = False) -> Facts:
     """The rows of an approval request, the most important first."""
     if ledger.operation is Operation.REPROTECT:
         return tuple(_reprotect_facts(ledger))
@@ -31,6 +34,7 @@ def approval_facts(ledger: Ledger, runbook: Runbook) -> Facts:
             if calm
             else [("RTO", f"{in_words(rto.total_seconds())}, ends at {ledger.clock.declared + rto:%H:%M:%S} UTC")]
         ),
+        *(("Preflight", line) for line in _preflight(ledger, preflight_awaited)),
         *(("Old site", line) for line in _old_site(ledger)),
         *(("Compared", line) for line in _compared(ledger)),
         *(("Finding", line) for line in _findings(ledger)),
@@ -105,8 +109,22 @@ def _compared(ledger: Ledger) -> Iterable[str]:
         yield f"{found.component}: {len(found.tables)} tables, {rows:,} rows: {verdict}"
 
 
+def _preflight(ledger: Ledger, awaited: bool) -> Iterable[str]:
+    """What a recovery at the target would stumble over, as far as it is known."""
+    found = ledger.preflight
+    if awaited:
+        yield f"{ledger.target} has not answered yet"
+    if found is not None and not found:
+        yield f"{ledger.target} lacks nothing that was looked for"
+    for finding in (found or ())[:MOST_FINDINGS]:
+        yield f"{'WOULD STOP IT: ' if finding.blocking else ''}{finding.sentence} {finding.next_step}".strip()
+    if len(found or ()) > MOST_FINDINGS:
+        yield f"and {len(found or ()) - MOST_FINDINGS} more: see the report"
+
+
 def _findings(ledger: Ledger) -> Iterable[str]:
-    return (f"{finding.sentence} {finding.next_step}".strip() for finding in ledger.findings)
+    shown = ledger.preflight or ()
+    return (f"{one.sentence} {one.next_step}".strip() for one in ledger.findings if one not in shown)
 
 
 def _expected_loss(ledger: Ledger, runbook: Runbook) -> list[str]:

@@ -48,8 +48,10 @@ class PlannedMove(Moving):
     async def move_as_planned(self, lease: Lease, at: datetime | None) -> None:
         """Look, plan, ask, move, and let the old site follow."""
         ledger = self.ledger
+        self.preflight.begin()
         await self.look_around(patiently=True)
         refuse(judge_failover(self.runbook, ledger.mode, ledger.source, ledger.target, ledger.observations))
+        await self.preflight.heed()
         await self.rise_above_what_stands(lease)
         plan = self.make_plan(plan_switchover, at=at)
         when = f" at {at:%Y-%m-%d %H:%M} UTC" if at else ""

@@ -28,6 +28,8 @@ class Ledger:
         self.loaded: LoadedRunbook | None = None
         self.lease: Lease | None = None
         self.plan: Plan | None = None
+        self.preflight: tuple[Finding, ...] | None = None
+        """What a recovery at the target would stumble over, what blocks it first; null until that is known."""
         self.source = ""
         self.target = ""
         self.choice = "latest"
@@ -121,7 +123,8 @@ class Ledger:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What a person should know or mend."""
-        return tuple(finding for result in self.results.values() for finding in result.findings)
+        of_steps = (finding for result in self.results.values() for finding in result.findings)
+        return (*(self.preflight or ()), *of_steps)
 
     @property
     def protected(self) -> bool | None:

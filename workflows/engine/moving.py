@@ -11,7 +11,7 @@ from workflows.model.entity import Lease
 from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import Looks, ObserveRequest, PlanRequest, Target, site_queue
 from workflows.model.observed import Observation, Reach, Refusal
-from workflows.model.plan import Mode, Plan
+from workflows.model.plan import Mode, Operation, Plan
 from workflows.model.requests import HoldingRequest, RunRequest
 from workflows.model.runbook import ApprovalRule, Role
 from workflows.planning.evidence import highest_epoch, is_settled
@@ -21,6 +21,7 @@ from . import policies
 from .facts import approval_facts, loss_beyond_rpo
 from .gate import Gate, code_for
 from .holding import Refused
+from .preflight import Preflight
 from .run import RecoveryRun
 
 Planner = Callable[[PlanRequest], Plan]
@@ -28,6 +29,10 @@ Planner = Callable[[PlanRequest], Plan]
 
 class Moving(RecoveryRun):
     """A run that looks at both sites, makes a plan between them, asks people, and carries it out."""
+
+    def __init__(self, operation: Operation) -> None:
+        super().__init__(operation)
+        self.preflight = Preflight(self)
 
     def take(self, request: RunRequest, mode: Mode) -> None:
         """Note who asks for what."""
@@ -79,14 +84,14 @@ class Moving(RecoveryRun):
         each more would be another turn of the workflow while users wait.
         """
         ledger = self.ledger
-        beside = self._places(self.runbook.components, ledger.target)
+        beside = self.places(self.runbook.components, ledger.target)
         ledger.observations += await self.look_at_source(beside, patiently=patiently)
         self.changed()
 
     async def look_at_source(self, beside: Sequence[Target] = (), *, patiently: bool) -> list[Observation]:
         """Look at the data of the old site from every vantage point, and from the target at what stands `beside`."""
         source, target = self.ledger.source, self.ledger.target
-        data = self._places(self._data(), source)
+        data = self.places(self._data(), source)
         own = asyncio.ensure_future(self._look(data, source))
         seen = await asyncio.gather(self._look(data, "control"), self._look([*data, *beside], target))
         looks = [look for batch in seen for look in batch]
@@ -97,9 +102,10 @@ class Moving(RecoveryRun):
 
     async def look_at(self, site: str) -> None:
         """Look at one site only, from itself."""
-        self.ledger.observations += await self._look(self._places(self.runbook.components, site), site)
+        self.ledger.observations += await self._look(self.places(self.runbook.components, site), site)
 
-    def _places(self, names: Iterable[str], site: str) -> list[Target]:
+    def places(self, names: Iterable[str], site: str) -> list[Target]:
+        """Components at a site, as activities are told of them."""
         ledger, components = self.ledger, self.runbook.components
         return [
             Target(name=name, component=components[name], site=site, source=ledger.source, target=ledger.target)
@@ -143,7 +149,7 @@ class Moving(RecoveryRun):
     async def pivot_in_the_world(self) -> str | None:
         """A data component that accepts writes at the target was promoted by an earlier execution of this run."""
         target = self.ledger.target
-        for look in await self._look(self._places(self._data(), target), target):
+        for look in await self._look(self.places(self._data(), target), target):
             if look.reach is Reach.SERVING:
                 return f"{look.component} at {target} accepts writes, so the point of no return is behind."
         return None
@@ -195,7 +201,7 @@ class Moving(RecoveryRun):
             rule=rule,
             requester=ledger.requested_by,
             expires=workflow.now() + rule.expires,
-            facts=lambda: approval_facts(ledger, runbook),
+            facts=lambda: approval_facts(ledger, runbook, preflight_awaited=self.preflight.awaited),
             loss=lambda: loss_beyond_rpo(ledger, runbook),
         )
 

@@ -90,6 +90,16 @@ def look(patience: timedelta = LOOK_TIMEOUT, tries: int = 2) -> ActivityOptions:
     )
 
 
+def preflight() -> ActivityOptions:
+    """Asked once. What does not come soon is told as silence: a planned move waits for it, and no more than that."""
+    return ActivityOptions(
+        schedule_to_start_timeout=LOOK_TIMEOUT,
+        start_to_close_timeout=timedelta(seconds=10),
+        retry_policy=RetryPolicy(maximum_attempts=1),
+        cancellation_type=ActivityCancellationType.TRY_CANCEL,
+    )
+
+
 def bookkeeping() -> ActivityOptions:
     """Our own state. No heartbeat: these take milliseconds, and start_to_close is short enough to notice a death."""
     return ActivityOptions(

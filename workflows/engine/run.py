@@ -14,7 +14,7 @@ from workflows.model.entity import PREEMPTION
 from workflows.model.failure import Code
 from workflows.model.messages import Ref, StepRequest, StepResult, Target, site_queue
 from workflows.model.plan import Operation, Phase, Plan, Step
-from workflows.model.progress import RunState, StepState
+from workflows.model.progress import ProgressView, RunState, StepState
 from workflows.model.report import Report, WriteReportRequest
 from workflows.model.runbook import PublicCheck
 from workflows.model.verbs import Verb
@@ -251,12 +251,17 @@ class RecoveryRun(Holding):
 
     def changed(self) -> None:
         """Show what is new: in the details pane always, in the search attributes when the state is another."""
-        self.ledger.state = self._current_state()
-        view = self.progress()
-        workflow.set_current_details(details_html(view))
+        view = self.show()
         if self._shown_state != (shown := f"{view.state} {view.epoch} {view.target}"):
             self._shown_state = shown
             attributes.show(view)
+
+    def show(self) -> ProgressView:
+        """Show what is new in the details pane only: no command, so that it may come at any moment."""
+        self.ledger.state = self._current_state()
+        view = self.progress()
+        workflow.set_current_details(details_html(view))
+        return view
 
     def _current_state(self) -> RunState:
         ledger, executor = self.ledger, self.executor

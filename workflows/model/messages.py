@@ -132,6 +132,20 @@ class Looks(Message):
     looks: tuple[Observation, ...]
 
 
+class PreflightRequest(Message):
+    """What would a recovery at the targets' site stumble over?"""
+
+    targets: tuple[Target, ...]
+    rpo: Duration
+    """A replica that is further behind is a finding."""
+
+
+class PreflightResult(Message):
+    """What was found; nothing, where nothing is lacking."""
+
+    findings: tuple[Finding, ...] = ()
+
+
 class LoadRunbookRequest(Message):
     """Read, check and freeze one runbook."""
 
@@ -148,6 +162,8 @@ class LoadedRunbook(Message):
     """For each component, the verbs that its provider can do."""
     limits: dict[str, dict[str, Duration]] = {}
     """For each component, how long its provider may take for a verb, where that is longer than usual."""
+    preflights: tuple[str, ...] = ()
+    """Components whose provider can tell what a site lacks."""
 
 
 class PlanRequest(Message):

@@ -9,7 +9,7 @@ from workflows.model.entity import CopyState, ReplicationState
 from workflows.model.messages import PlanRequest, StepResult
 from workflows.model.observed import RecoveryPoint
 from workflows.model.plan import Step
-from workflows.model.runbook import Component, ReplicationMode
+from workflows.model.runbook import Component, ReplicationMode, Role
 from workflows.model.verbs import Verb
 
 from .steps import can, make_step, streams
@@ -40,6 +40,18 @@ def copying_steps(request: PlanRequest, name: str, points: Sequence[RecoveryPoin
     if component.replication and component.replication.snapshots and can(request, name, Verb.PRUNE):
         verbs.append((Verb.PRUNE, "", f"{name}: remove old copies at {target}"))
     return [make_step(name, verb, target, words, name=step) for verb, step, words in verbs]
+
+
+def clearing_steps(request: PlanRequest) -> list[Step]:
+    """What removes, at both sites, what runs have launched and taken back again. It comes after the copies: its failure
+    says nothing of them."""
+    launching = (name for name, part in request.runbook.components.items() if part.role is Role.COMPUTE)
+    words = "remove what runs left behind"
+    return [
+        make_step(name, Verb.PRUNE, request.target, f"{name}: {words}")
+        for name in launching
+        if can(request, name, Verb.PRUNE)
+    ]
 
 
 def choice_of(step: Step) -> str:

@@ -196,7 +196,8 @@ def _by_a_rule(error: Refused) -> PermanentError:
     return PermanentError(
         Code.CONFIGURATION,
         f"ARC refused to turn the routing controls, as a safety rule of the panel does ({error.reason}).",
-        "Look at the panel's rules; one that must not hold today goes into `safety_rules_to_override`, on the record.",
+        "Look at the panel's rules: turn on what a gating rule waits for; one that must not hold today goes into"
+        " `safety_rules_to_override`, on the record.",
     )
 
 

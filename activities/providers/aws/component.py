@@ -36,7 +36,7 @@ class AwsProvider(Provider):
     )
     """What AWS does takes minutes, and while it throttles tens of them."""
 
-    clones: ClassVar[bool] = True
+    in_drills: ClassVar[bool] = True
     """Whether the kind ever acts in a drill; one that does not needs no rights for it."""
 
     settings: Any

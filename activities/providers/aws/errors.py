@@ -5,7 +5,9 @@ worker's log, since it may repeat what it was sent; people read the code, which 
 """
 
 import logging
+from collections.abc import Mapping
 from enum import Enum
+from typing import Any
 
 import botocore.exceptions as boto
 
@@ -27,9 +29,13 @@ class Nature(Enum):
 class Refused(PermanentError):
     """AWS said no, and changed nothing. `reason` is its own code, such as `DBInstanceNotFound`."""
 
-    def __init__(self, code: Code, reason: str, sentence: str, next_step: str = "") -> None:
+    def __init__(
+        self, code: Code, reason: str, sentence: str, next_step: str = "", item: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(code, sentence, next_step)
         self.reason = reason
+        self.item: Mapping[str, Any] = item or {}
+        """What stands against a conditional write of DynamoDB, if the call asked for it."""
 
 
 class CapacityShort(TemporaryError):
@@ -73,6 +79,7 @@ _CAPACITY = frozenset(
         "InsufficientCapacity",
         "InsufficientFreeAddressesInSubnet",
         "InsufficientVolumeCapacity",
+        "InsufficientThroughputCapacity",
         "InstanceLimitExceeded",
         "VcpuLimitExceeded",
         "MaxSpotInstanceCountExceeded",
@@ -81,6 +88,7 @@ _CAPACITY = frozenset(
         "StorageQuotaExceeded",
         "SnapshotQuotaExceeded",
         "ResourceLimitExceeded",
+        "ServiceQuotaExceededException",
         "ConcurrentSnapshotLimitExceeded",
         "SnapshotLimitExceeded",
         "Unsupported",
@@ -185,7 +193,8 @@ def _answered(error: boto.ClientError, nature: Nature, where: str) -> SeawallErr
         )
     if "State" in reason or "Conflict" in reason or reason in ("ConditionalCheckFailedException", "InvalidChangeBatch"):
         sentence = f"{where} was refused as things stand ({reason})."
-        return Refused(Code.PRECONDITION_CHANGED, reason, sentence, "Look at it in AWS, and plan again.")
+        next_step, item = "Look at it in AWS, and plan again.", error.response.get("Item")
+        return Refused(Code.PRECONDITION_CHANGED, reason, sentence, next_step, item)
     return Refused(
         Code.CONFIGURATION,
         reason,

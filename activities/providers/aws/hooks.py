@@ -84,7 +84,7 @@ class HookProvider(AwsProvider):
     """Invariant: an errand is begun once, but for hooks that may run twice."""
 
     role: ClassVar[Role | None] = Role.COMPUTE
-    clones: ClassVar[bool] = False
+    in_drills: ClassVar[bool] = False
     verbs: ClassVar[frozenset[Verb]] = frozenset({Verb.OBSERVE, Verb.START_INSTANCES, Verb.STOP_INSTANCES})
 
     @abstractmethod

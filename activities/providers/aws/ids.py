@@ -46,6 +46,10 @@ ImageId = Annotated[str, _form(rf"^ami-{_HEX}$", "An AMI.", "ami-0123456789abcde
 SubnetId = Annotated[str, _form(rf"^subnet-{_HEX}$", "A subnet.", "subnet-0123456789abcdef0")]
 VpcId = Annotated[str, _form(rf"^vpc-{_HEX}$", "A VPC.", "vpc-0123456789abcdef0")]
 SecurityGroupId = Annotated[str, _form(rf"^sg-{_HEX}$", "A security group.", "sg-0123456789abcdef0")]
+SourceServerId = Annotated[
+    str, _form(r"^s-[0-9a-zA-Z]{17}$", "A source server of Elastic Disaster Recovery.", "s-0123456789abcdef0")
+]
+FileSystemId = Annotated[str, _form(r"^fs-[0-9a-f]{8}([0-9a-f]{9})?$", "A file system of EFS.", "fs-0123456789abcdef0")]
 LaunchTemplateId = Annotated[str, _form(rf"^lt-{_HEX}$", "A launch template.", "lt-0123456789abcdef0")]
 InstanceType = Annotated[str, _form(r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$", "An instance type.", "m7i.large")]
 HostedZoneId = Annotated[str, _form(r"^Z[A-Z0-9]{5,31}$", "A hosted zone of Route 53.", "Z0123456789ABCDEFGHIJ")]

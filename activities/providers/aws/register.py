@@ -6,9 +6,14 @@ can still land after it; the window is the time of one call, and the lease of th
 
 Invariants: the epoch of an item only rises; what stood before a step is noted by its first attempt, before its effect,
 and never changed. Which way a step took (`intend`) is the last one that was tried.
+
+An item of DynamoDB holds 400 KB, and a schedule replicates under one epoch for months. A claim therefore removes what
+older runs noted: all of it with a new epoch, and under the same one all but the `KEPT_RUNS` that noted last. Nothing of
+those is undone any more, since a run that can be undone holds the application, and nobody else replicates meanwhile.
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from workflows.model.failure import Code, OutcomeUnknownError, PermanentError
@@ -22,6 +27,10 @@ _TAKE_IF = "attribute_not_exists(epoch) OR epoch < :e"
 _NOTE = "SET notes.#k = :note"
 _NOTE_IF = "epoch = :e AND attribute_not_exists(notes.#k)"
 _INTEND_IF = "epoch = :e"
+KEPT_RUNS = 8
+"""Of one epoch, besides the run that claims."""
+FORGOTTEN_AT_ONCE = 100
+"""Notes that one claim removes at most: an expression of DynamoDB has 4 KB and 300 operators ("Quotas")."""
 
 
 class Register:
@@ -40,13 +49,27 @@ class Register:
         Raises:
             PermanentError: STALE_EPOCH, when a later run stands in the register.
         """
-        note = {"S": json.dumps(before, sort_keys=True, default=str)}
-        fresh = {"M": {self._ref.key: note}}
-        if await self._write(_TAKE, _TAKE_IF, {":fresh": fresh}) or await self._write(
-            _NOTE, _NOTE_IF, {":note": note}, key=self._ref.key
-        ):
+        fresh = {"M": {self._ref.key: _note(before, turn=1)}}
+        stands = await self._write(_TAKE, _TAKE_IF, {":fresh": fresh})
+        if stands is None:
             return before
-        return await self._noted_now() or before
+        noted = self._noted_in(stands)
+        if noted is None:
+            stands = await self._add(before, stands.get("notes", {}).get("M", {}))
+            if stands is None:
+                return before
+            noted = self._noted_in(stands)
+        if noted is None:
+            raise self._gone()
+        return noted
+
+    async def _add(self, before: dict[str, Any], notes: Mapping[str, Any]) -> dict[str, Any] | None:
+        """One note more, and those less that nobody needs; what stands instead when it was not written."""
+        turns = {key: json.loads(note["S"])["turn"] for key, note in notes.items() if "#" not in key}
+        names = {f"#o{number}": key for number, key in enumerate(_needless(notes, turns, self._ref.workflow_id))}
+        removal = " REMOVE " + ", ".join(f"notes.{name}" for name in names) if names else ""
+        note = _note(before, turn=1 + max(turns.values(), default=0))
+        return await self._write(_NOTE + removal, _NOTE_IF, {":note": note}, {"#k": self._ref.key, **names})
 
     async def noted(self) -> dict[str, Any] | None:
         """What this step's first attempt found; None when it never came to act.
@@ -54,7 +77,7 @@ class Register:
         Raises:
             PermanentError: STALE_EPOCH, when a later run stands in the register.
         """
-        return await self._noted_now()
+        return self._noted_in(await self._read())
 
     async def intend(self, part: str, way: str) -> None:
         """Say which way is taken for a part of the effect, before it is taken and after `claim`, so that the attempt
@@ -64,9 +87,10 @@ class Register:
             PermanentError: STALE_EPOCH, when a later run stands in the register.
         """
         key = f"{self._ref.key}#{part}"
-        if not await self._write(_NOTE, _INTEND_IF, {":note": {"S": way}}, key=key):
-            self._insist(await self._read())
-            raise OutcomeUnknownError(f"{self._id} was taken out of the register meanwhile.", "It is tried again.")
+        stands = await self._write(_NOTE, _INTEND_IF, {":note": {"S": way}}, {"#k": key})
+        if stands is not None:
+            self._insist(stands)
+            raise self._gone()
 
     async def intended(self) -> dict[str, str]:
         """The last way of each part."""
@@ -74,13 +98,12 @@ class Register:
         start = f"{self._ref.key}#"
         return {key.removeprefix(start): str(note["S"]) for key, note in notes.items() if key.startswith(start)}
 
-    async def _noted_now(self) -> dict[str, Any] | None:
-        item = await self._read()
+    def _noted_in(self, item: dict[str, Any]) -> dict[str, Any] | None:
         self._insist(item)
         if int(item.get("epoch", {}).get("N", "-1")) != self._ref.epoch:
             return None
         note = item.get("notes", {}).get("M", {}).get(self._ref.key)
-        return None if note is None else dict(json.loads(note["S"]))
+        return None if note is None else dict(json.loads(note["S"])["before"])
 
     async def _read(self) -> dict[str, Any]:
         table = self._aws.site.register_table
@@ -90,8 +113,10 @@ class Register:
         item: dict[str, Any] = found.get("Item", {})
         return item
 
-    async def _write(self, update: str, condition: str, values: dict[str, Any], key: str = "") -> bool:
-        named = {"ExpressionAttributeNames": {"#k": key}} if key else {}
+    async def _write(
+        self, update: str, condition: str, values: dict[str, Any], names: Mapping[str, str] | None = None
+    ) -> dict[str, Any] | None:
+        """None when it was written; what stands when the condition does not hold, told by that very call."""
         try:
             await self._aws.repeatable(
                 "dynamodb",
@@ -101,15 +126,19 @@ class Register:
                 UpdateExpression=update,
                 ConditionExpression=condition,
                 ExpressionAttributeValues={":e": {"N": str(self._ref.epoch)}, **values},
-                **named,
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                **({"ExpressionAttributeNames": dict(names)} if names else {}),
             )
         except Refused as error:
             if error.reason == "ConditionalCheckFailedException":
-                return False
+                return dict(error.item)
             if error.reason == "ResourceNotFoundException":
                 raise _no_table(self._aws) from None
             raise
-        return True
+        return None
+
+    def _gone(self) -> OutcomeUnknownError:
+        return OutcomeUnknownError(f"{self._id} was taken out of the register meanwhile.", "It is tried again.")
 
     def _insist(self, item: dict[str, Any]) -> None:
         stands = int(item.get("epoch", {}).get("N", "-1"))
@@ -120,6 +149,25 @@ class Register:
                 " later run has taken over.",
                 "Look at the later run; this one must not go on.",
             )
+
+
+def _note(before: dict[str, Any], turn: int) -> dict[str, str]:
+    """`turn` orders the notes of an item, so that no clock has to."""
+    return {"S": json.dumps({"turn": turn, "before": before}, sort_keys=True, default=str)}
+
+
+def _needless(notes: Mapping[str, Any], turns: Mapping[str, int], mine: str) -> list[str]:
+    """The keys of what was noted by other runs than this one and the last few."""
+    last: dict[str, int] = {}
+    for key, turn in turns.items():
+        last[_run(key)] = max(turn, last.get(_run(key), 0))
+    kept = {mine, *sorted(set(last) - {mine}, key=lambda run: last[run])[-KEPT_RUNS:]}
+    return [key for key in notes if _run(key) not in kept][:FORGOTTEN_AT_ONCE]
+
+
+def _run(key: str) -> str:
+    """The workflow of a key: all before the step and the epoch."""
+    return key.partition("#")[0].rsplit(":", 2)[0]
 
 
 def _no_table(aws: Aws) -> PermanentError:

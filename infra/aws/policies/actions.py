@@ -53,6 +53,7 @@ ALSO: Mapping[str, tuple[str, ...]] = {
     "s3:PutObject": _OBJECT_KEYS,
     "s3:GetObject": ("kms:Decrypt",),
     "s3:HeadObject": ("kms:Decrypt",),
+    "drs:StartRecovery": ("drs:TagResource",),
     "ec2:CopyImage": ("ec2:CreateTags", *_RECRYPT),
     "ec2:CopySnapshot": ("ec2:CreateTags", *_RECRYPT),
     "ec2:CreateSnapshots": ("ec2:CreateTags",),
@@ -130,12 +131,13 @@ UNUSED: Mapping[str, frozenset[str]] = {
 TAGGED: Mapping[str, tuple[str, ...]] = {
     "dynamodb:TagResource": ("table",),
     "dynamodb:UntagResource": ("table",),
+    "drs:TagResource": ("JobResource", "RecoveryInstanceResource"),
     "ec2:CreateTags": ("image", "instance", "network-interface", "snapshot", "volume"),
     "rds:AddTagsToResource": ("cluster", "cluster-snapshot", "db", "snapshot"),
     "rds:RemoveTagsFromResource": ("cluster", "cluster-snapshot", "db", "snapshot"),
 }
 """What is given tags, or loses them; AWS has the actions for some hundred types."""
-TAG_AT_BIRTH = frozenset({"ec2:CreateTags", "rds:AddTagsToResource", "dynamodb:TagResource"})
+TAG_AT_BIRTH = frozenset({"ec2:CreateTags", "rds:AddTagsToResource", "dynamodb:TagResource", "drs:TagResource"})
 """Wanted by whatever makes something with tags."""
 
 ARNS: Mapping[str, str] = {

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from activities.providers.aws.duties import DUTIES, METHODS, Duty
 from activities.providers.registry import KINDS, Registry
+from workflows.model.runbook import Role
+from workflows.model.verbs import Verb
 
 PROVIDERS = Path(__file__).parents[3] / "activities" / "providers" / "aws"
 ASKING = ("read", "pages")
@@ -135,6 +137,13 @@ def _part(path: Path) -> str:
     return path.relative_to(PROVIDERS).parts[0].removesuffix(".py")
 
 
+def acts_in_drills(kind: str) -> bool:
+    """Whether a drill ever asks it for anything: of data it is the clone that is acted on."""
+    found = Registry().get(kind)
+    clones = found.role is not Role.DATA or Verb.CLONE_DATA in found.verbs
+    return clones and bool(getattr(found, "in_drills", True))
+
+
 def in_a_drill(verb: str) -> str:
     """The name of a verb where it acts on clones."""
     return f"{verb} in a drill"
@@ -154,7 +163,7 @@ def by_verb() -> dict[str, set[Call]]:
         for verb in METHODS:
             calls = reached(verb, functions)
             found[verb] |= calls
-            if verb in DUTIES[Duty.DRILL] and getattr(Registry().get(kind), "clones", True):
+            if verb in DUTIES[Duty.DRILL] and acts_in_drills(kind):
                 found[in_a_drill(verb)] |= calls
     for name in SHARED_ENTRIES:
         for path in (path for path in shared_files() if _part(path) == name):

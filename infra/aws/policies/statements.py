@@ -16,6 +16,15 @@ MARKS: Mapping[Duty, str] = {Duty.DRILL: BUBBLE, Duty.CLEAN_UP: RUN}
 """The tag of what a duty may change; `seawall:application` where nothing else is said."""
 
 _DESTROYS = ("Delete", "Terminate", "Purge", "DeregisterImage")
+_KEEPS = frozenset(
+    {
+        "s3:DeleteBucketPolicy",
+        "s3:DeleteObject",
+        "elasticfilesystem:DeleteFileSystemPolicy",
+        "elasticfilesystem:DeleteReplicationConfiguration",
+    }
+)
+"""Actions of such a name that leave what people keep: both copies of a replication stay."""
 _CONTENT = frozenset(
     {
         "s3:GetObject",
@@ -33,7 +42,7 @@ lease of an isolated VPC."""
 _PASSED = "arn:aws:iam::*:role/seawall/*"
 """Only roles below this path can be given to an instance: whoever may pass any role may do what any role may."""
 
-_JOINED = frozenset({"Change", "Look"})
+_JOINED = frozenset({"Change", "Look", "TagAtBirth", "TagLater"})
 """Rules whose actions stand in one statement with all their resources, which saves room: an action is never asked of a
 resource that it does not know, and the condition is the same for all."""
 
@@ -41,7 +50,7 @@ resource that it does not know, and the condition is the same for all."""
 def removes(action: str) -> bool:
     """Whether the action destroys. `s3:DeleteObject` puts a marker before a version, and the version stays; of items,
     only leases are deleted."""
-    return action.partition(":")[2].startswith(_DESTROYS) and action not in {"s3:DeleteObject", *iam.LEASE_ACTIONS}
+    return action.partition(":")[2].startswith(_DESTROYS) and action not in _KEEPS | iam.LEASE_ACTIONS
 
 
 def wanted(duty: Duty, calls: Calls) -> set[str]:

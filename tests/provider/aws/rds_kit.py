@@ -45,7 +45,7 @@ def network(world: World, region: str) -> tuple[str, str]:
 class Databases(AwsSubject):
     """An effect on one of the two. Both have the same name: a name belongs to a region."""
 
-    component = STREAMING
+    part = STREAMING
     verb = ""
     undo_verb = ""
     acts_at = NEW
@@ -136,7 +136,7 @@ class Databases(AwsSubject):
 
     def asked(self, where: str = "", epoch: int = EPOCH, **more: Any) -> StepRequest:
         """The component has the instance's name, so that no test meets what another one has left in the register."""
-        found = request(where or self.acts_at, f"db.{self.verb}", epoch, self.component, before=self.planned, **more)
+        found = request(where or self.acts_at, f"db.{self.verb}", epoch, self.part, before=self.planned, **more)
         return found.model_copy(update={"target": found.target.model_copy(update={"name": self.name})})
 
     async def do(self, epoch: int = EPOCH, *, over: bool = False, hurry: bool = False, where: str = "") -> StepResult:

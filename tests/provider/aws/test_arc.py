@@ -170,6 +170,31 @@ async def test_a_safety_rule_is_kept_until_the_runbook_says_otherwise(tmp_path: 
     assert (await allowed.flip_dns(front_request(subject.name))).changed
 
 
+async def test_a_gating_rule_that_is_not_met_is_kept_until_the_runbook_says_otherwise(
+    tmp_path: Path, world: World
+) -> None:
+    subject = await front(tmp_path, world)
+    _, made = subject.panel.gate()
+    with pytest.raises(PermanentError) as caught:
+        await subject.do()
+    assert caught.value.code is Code.CONFIGURATION
+    assert "a safety rule of the panel" in caught.value.sentence
+    assert "gating rule" in caught.value.next_step
+    assert "safety_rules_to_override" in caught.value.next_step
+    assert (await subject.state(), await subject.count()) == (["On", "Off"], 0)
+    allowed = subject.provider(safety_rules_to_override=[made["GatingRule"]["SafetyRuleArn"]])
+    assert (await allowed.flip_dns(front_request(subject.name, before=subject.planned))).changed
+    assert (await subject.state(), await subject.count()) == (["Off", "On"], 1)
+
+
+async def test_an_open_gate_lets_users_through(tmp_path: Path, world: World) -> None:
+    subject = await front(tmp_path, world)
+    gate, _ = subject.panel.gate()
+    subject.panel.ask({gate: "On"})
+    assert (await subject.do()).changed
+    assert await subject.state() == ["Off", "On"]
+
+
 async def test_a_wait_period_passes_by_itself(tmp_path: Path, world: World) -> None:
     subject = await Front(tmp_path, world, wait=1500).plan()
     patient = subject.provider(rule_wait="20s")

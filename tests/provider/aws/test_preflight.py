@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,20 +11,24 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from temporalio.testing import ActivityEnvironment
 
-from activities.providers.aws.asg import PROVIDER as ASG
+from activities.bench import Bench
+from activities.preflight import Preflight
 from activities.providers.aws.component import AwsProvider
 from activities.providers.aws.settings import AwsSettings, AwsSite
 from activities.providers.base import now
+from activities.providers.registry import Registry
 from infra.awssim.faults import Kind, Rule
 from infra.awssim.handle import Simulator
 from tests.awssim.world import WEST, World
 from tests.provider.aws.kit import worker
-from tests.provider.support import NEW
+from tests.provider.support import NEW, OLD
 from workers.cli.doctor_application import application_rows
 from workers.settings import read_settings
+from workflows.model.messages import PreflightRequest, Target
 from workflows.model.observed import Observation, Reach
-from workflows.model.runbook import Role
+from workflows.model.runbook import Component, Role
 
 RUNBOOKS = Path(__file__).parents[3] / "runbooks"
 GONE = {
@@ -33,6 +38,7 @@ GONE = {
     "instance": "i-0123456789abcdef0",
     "key": f"arn:aws:kms:{WEST}:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
     "certificate": f"arn:aws:acm:{WEST}:123456789012:certificate/1234abcd-12ab-34cd-56ef-1234567890ab",
+    "target_group": f"arn:aws:elasticloadbalancing:{WEST}:123456789012:targetgroup/gone/0123456789abcdef",
 }
 
 
@@ -80,6 +86,8 @@ class Estate:
         template = {"ImageId": self.image, "InstanceType": "t3.micro"}
         made = self.ec2.create_launch_template(LaunchTemplateName=world.name(), LaunchTemplateData=template)
         self.template = str(made["LaunchTemplate"]["LaunchTemplateId"])
+        self.made: list[str] = []
+        """Instances, to be removed: what runs counts against the quota of the tests that follow."""
 
     def launch(self, **other: Any) -> dict[str, Any]:
         one = {
@@ -103,10 +111,20 @@ class Estate:
         assert all(one.next_step for one in found)
         return {f"{'!' if one.blocking else ''}{one.code}": one.sentence for one in found}
 
+    async def blocking(self, kind: str, **place: Any) -> list[str]:
+        """Codes of what blocks a component of that kind."""
+        provider = Registry().get(kind)
+        settings = provider.Settings.model_validate({"sites": {NEW: {"region": WEST, **place}}})
+        found = await provider(settings, worker(self.folder)).preflight("web", NEW)
+        return [one.code for one in found if one.blocking]
+
 
 @pytest.fixture
-def estate(world: World, tmp_path: Path) -> Estate:
-    return Estate(world, tmp_path)
+def estate(world: World, tmp_path: Path) -> Iterator[Estate]:
+    made = Estate(world, tmp_path)
+    yield made
+    if made.made:
+        made.ec2.terminate_instances(InstanceIds=made.made)
 
 
 async def test_nothing_is_found_where_nothing_is_lacking(estate: Estate) -> None:
@@ -196,9 +214,117 @@ async def test_a_group_that_cannot_grow_to_its_size_is_found(estate: Estate) -> 
         MaxSize=20,
         DesiredCapacity=0,
     )
-    settings = ASG.Settings.model_validate({"sites": {NEW: {"region": WEST, "group": name, "desired": 12}}})
-    found = await ASG(settings, worker(estate.folder)).preflight("web", NEW)
-    assert [one.code for one in found if one.blocking] == ["ADDRESSES_SHORT", "QUOTA_SHORT"]
+    assert await estate.blocking("aws.asg", group=name, desired=12) == ["ADDRESSES_SHORT", "QUOTA_SHORT"]
+
+
+async def test_a_node_group_that_cannot_grow_to_its_size_is_found(estate: Estate) -> None:
+    eks, name = estate.world.client("eks", WEST), estate.world.name()
+    role = "arn:aws:iam::123456789012:role/nodes"
+    eks.create_cluster(name=name, roleArn=role, resourcesVpcConfig={"subnetIds": [estate.subnet]})
+    sizes = {"minSize": 0, "maxSize": 20, "desiredSize": 0}
+    for kind in ("ON_DEMAND", "SPOT"):
+        eks.create_nodegroup(
+            clusterName=name,
+            nodegroupName=kind,
+            nodeRole=role,
+            subnets=[estate.subnet],
+            scalingConfig=sizes,
+            instanceTypes=["t3.micro"],
+            capacityType=kind,
+        )
+    assert await estate.blocking("aws.eks", cluster=name, nodegroups=[{"name": "ON_DEMAND", "desired": 12}]) == [
+        "ADDRESSES_SHORT",
+        "QUOTA_SHORT",
+    ]
+    spot = await estate.blocking("aws.eks", cluster=name, nodegroups=[{"name": "SPOT", "desired": 12}])
+    assert spot == ["ADDRESSES_SHORT"], "its quota is another one"
+    assert await estate.blocking("aws.eks", cluster=name, nodegroups=[{"name": "nobody", "desired": 12}]) == []
+
+
+async def test_tasks_that_find_no_address_are_found(estate: Estate) -> None:
+    ecs, name = estate.world.client("ecs", WEST), estate.world.name()
+    ecs.create_cluster(clusterName=name)
+    container = {"name": "web", "image": "web", "memory": 128}
+    ecs.register_task_definition(family=name, containerDefinitions=[container], networkMode="awsvpc")
+    ecs.create_service(
+        cluster=name,
+        serviceName=name,
+        taskDefinition=name,
+        desiredCount=0,
+        networkConfiguration={"awsvpcConfiguration": {"subnets": [estate.subnet], "securityGroups": []}},
+    )
+    for desired, found in ((11, []), (12, ["ADDRESSES_SHORT"])):
+        assert await estate.blocking("aws.ecs", cluster=name, services=[{"name": name, "desired": desired}]) == found
+
+
+async def test_what_stands_already_is_not_launched_again(estate: Estate) -> None:
+    """Two of three run or wait since the last recovery: the third fits into the quota."""
+    names = ("one", "two", "three")
+    labels = {"seawall:component": "web", "seawall:site": NEW}
+    for name in names[:2]:
+        tags = [{"Key": key, "Value": value} for key, value in {"Name": name, **labels}.items()]
+        made = estate.ec2.run_instances(
+            ImageId=estate.image,
+            InstanceType="t3.micro",
+            SubnetId=estate.subnet,
+            MinCount=1,
+            MaxCount=1,
+            TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
+        )["Instances"][0]["InstanceId"]
+        estate.made.append(made)
+    launch = [estate.launch(name=name) for name in names]
+    found = await estate.findings(*launch)
+    assert "2 vCPUs would be started" in found["!QUOTA_SHORT"]
+    assert "4 run there" in found["!QUOTA_SHORT"]
+    estate.ec2.stop_instances(InstanceIds=estate.made)
+    assert "6 vCPUs would be started" in (await estate.findings(*launch))["!QUOTA_SHORT"]
+    mark = estate.world.mark()
+    await estate.findings(*launch[:2])
+    assert estate.world.outcomes("RunInstances", mark) == []
+    assert estate.world.outcomes("StartInstances", mark) == ["refused"], "a dry run"
+
+
+async def test_the_dry_run_has_the_role_that_would_start(estate: Estate) -> None:
+    """Who only looks may start nothing, and would be told so."""
+    roles = {"observe": "111111111111", "failover": "222222222222"}
+    arns = {duty: f"arn:aws:iam::{account}:role/seawall-{duty}" for duty, account in roles.items()}
+    mark = estate.world.mark()
+    await estate.findings(estate.launch(), roles=arns)
+    (asked,) = estate.world.lines("RunInstances", mark)
+    assert (asked.account, asked.outcome) == (roles["failover"], "refused")
+
+
+async def test_a_run_is_told_what_its_standby_lacks(estate: Estate) -> None:
+    """Quota, image and key, of three components; and what of them could not be asked."""
+    site = {"region": WEST}
+    web = {"launch": [estate.launch(name=name, image=GONE["image"]) for name in "abc"]}
+    database = {
+        "instance": "shop-db",
+        "instance_class": "db.t3.medium",
+        "subnet_group": "shop",
+        "security_groups": [estate.group],
+        "isolation_group": GONE["security_group"],
+        "kms_key": GONE["key"],
+    }
+    parts = {
+        "web": {"role": "compute", "kind": "aws.ec2", "settings": {"sites": {NEW: {**site, **web}}}},
+        "db": {
+            "role": "data",
+            "kind": "aws.rds",
+            "replication": {"mode": "continuous"},
+            "settings": {"sites": {NEW: {**site, **database}}},
+        },
+        "queue": {"role": "compute", "kind": "aws.lambda", "settings": {}},
+    }
+    targets = tuple(
+        Target(name=name, component=Component.model_validate(part), site=NEW, source=OLD, target=NEW)
+        for name, part in parts.items()
+    )
+    ask = Preflight(Bench(Registry(), NEW, estate.folder)).preflight
+    told = await ActivityEnvironment().run(ask, PreflightRequest(targets=targets, rpo=timedelta(minutes=5)))
+    found = {(one.code, one.blocking) for one in told.findings}
+    assert found >= {("QUOTA_SHORT", True), ("IMAGE_MISSING", True), ("KEY_MISSING", True), ("PREFLIGHT_SILENT", False)}
+    assert len(set(told.findings)) == len(told.findings)
 
 
 async def test_a_replica_that_is_too_far_behind_is_found(estate: Estate) -> None:
@@ -218,6 +344,13 @@ async def test_a_record_that_clients_keep_for_long_is_found(estate: Estate) -> N
 async def test_a_region_that_does_not_answer_is_one_finding(estate: Estate, world: World) -> None:
     world.sim.control.set_faults([Rule(kind=Kind.REGION_GONE, region=WEST)])
     assert list(await estate.findings(estate.launch())) == ["!REGION_SILENT"]
+
+
+async def test_what_is_refused_hides_nothing_of_the_rest(estate: Estate, world: World) -> None:
+    rule = Rule(kind=Kind.ERROR, operation="DescribeKey", status=500, code="AccessDeniedException")
+    world.sim.control.set_faults([rule])
+    found = await estate.findings(*(estate.launch(name=name) for name in "abc"), names=[GONE["key"]])
+    assert list(found) == ["!PERMISSION", "!QUOTA_SHORT"]
 
 
 async def test_the_certificate_that_users_meet_is_looked_at(estate: Estate) -> None:

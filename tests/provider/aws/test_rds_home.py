@@ -83,7 +83,7 @@ class TestRebuild(AwsConformance):
         assert (await subject.provider().measure_lag(subject.asked())).after["lag_seconds"] == 2.0
 
     async def test_without_a_replica_the_old_site_gets_its_first_copy(self, subject: Rebuilt) -> None:
-        subject.component = COPIES
+        subject.part = COPIES
         assert (await subject.do()).changed
         assert len(subject.kept(OLD)) == 1
         assert subject.look(OLD) is not None

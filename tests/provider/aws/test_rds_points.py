@@ -21,7 +21,7 @@ from workflows.model.observed import Reach, RecoveryPoint
 class Copied(Databases):
     """A snapshot of the east, and its copy in the west."""
 
-    verb, undoable, component, streams = "snapshot", False, COPIES, False
+    verb, undoable, part, streams = "snapshot", False, COPIES, False
     operation = "CopyDBSnapshot"
 
     async def state(self) -> Any:
@@ -56,7 +56,7 @@ class TestSnapshot(AwsConformance):
 class Pruned(Databases):
     """Three snapshots in the west, of which two are kept."""
 
-    operation, verb, undoable, component, streams = "DeleteDBSnapshot", "prune", False, COPIES, False
+    operation, verb, undoable, part, streams = "DeleteDBSnapshot", "prune", False, COPIES, False
 
     def prepare(self) -> None:
         for name in ("a", "b", "c"):

@@ -9,8 +9,9 @@ from activities.providers.base import Context
 from workflows.model.failure import Code, SeawallError
 from workflows.model.observed import Finding
 
-PATIENCE = 60.0
-"""Seconds. AWS takes some minutes for hundreds of resources: what is not known by then is told as not known."""
+PATIENCE = 2.0
+"""Seconds: a run waits no longer than five for a preflight. AWS may take minutes, and goes on by itself; what it finds
+is shown by the next look."""
 
 
 async def findings(aws: Aws, name: str, context: Context) -> list[Finding]:
@@ -27,7 +28,8 @@ async def findings(aws: Aws, name: str, context: Context) -> list[Finding]:
     except SeawallError as error:
         if error.code is Code.CONFIGURATION:
             return []  # There is no such stack: the look at the component tells.
-        return [Finding(code="DRIFT_UNKNOWN", sentence=f"Whether {name} drifted is not known: {error.sentence}")]
+        sentence = f"Whether {name} drifted is not known yet: {error.sentence}"
+        return [Finding(code="DRIFT_UNKNOWN", sentence=sentence, next_step="The next look at it shows what was found.")]
     if found.get("StackDriftStatus") != "DRIFTED":
         return []
     sentence = f"{name} drifted: {found.get('DriftedStackResourceCount', 0)} resources are not as its template says."

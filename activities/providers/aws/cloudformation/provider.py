@@ -41,7 +41,7 @@ class StackProvider(AwsProvider):
 
     kind: ClassVar[str] = "aws.cloudformation"
     role: ClassVar[Role | None] = Role.COMPUTE
-    clones: ClassVar[bool] = False
+    in_drills: ClassVar[bool] = False
     verbs: ClassVar[frozenset[Verb]] = frozenset({Verb.OBSERVE, Verb.START_INSTANCES, Verb.STOP_INSTANCES})
     Settings: ClassVar[type[AwsSettings]] = StackSettings
 

@@ -4,7 +4,8 @@ Invariants:
 
 * There are never two instances under one name: a launch is looked for by its tags first, and its token is that of one
   name at one place, which the register holds before the call is made.
-* Nothing is terminated. What a run made and undid is stopped, tagged `seawall:abandoned`, and left for clean-up.
+* No recovery ends an instance. What a run made and undid is stopped and tagged `seawall:abandoned`; `prune` ends it
+  when it has lain there for long enough.
 * Instances are looked at by page and started by the hundred.
 """
 

@@ -9,6 +9,7 @@ from activities.providers.by_hand import ByHand, Command
 from workflows.model.messages import StepRequest
 from workflows.model.verbs import Verb
 
+from .look import ABANDONED
 from .settings import Ec2Site, Launch
 
 _STATES = ("--query", "Reservations[].Instances[].[InstanceId,State.Name]", "--output", "text")
@@ -17,6 +18,8 @@ _ONE_EACH = "Launch what is not in the list, and nothing that is: there is one i
 
 def by_hand(place: Ec2Site, verb: Verb, request: StepRequest) -> ByHand:
     """What to type."""
+    if verb is Verb.PRUNE:
+        return _prune(place, request)
     starts = verb is Verb.START_INSTANCES
     look = _look(place, request, "running" if starts else "stopped")
     if place.instances:
@@ -34,12 +37,7 @@ def by_hand(place: Ec2Site, verb: Verb, request: StepRequest) -> ByHand:
 
 
 def _look(place: Ec2Site, request: StepRequest, shows: str) -> Command:
-    if place.instances:
-        which = ("--instance-ids", *place.instances)
-    else:
-        names = ("application", "component", "site")
-        found = tags.filters(tags.tags(request, request.target.site), *names)
-        which = ("--filters", *(f"Name={one['Name']},Values={one['Values'][0]}" for one in found))
+    which = ("--instance-ids", *place.instances) if place.instances else _tagged(request)
     return cli(
         place,
         *("ec2", "describe-instances", *which, *_STATES),
@@ -47,6 +45,23 @@ def _look(place: Ec2Site, request: StepRequest, shows: str) -> Command:
         shows=shows,
         otherwise="Look again in a minute; `describe-instance-status` tells what a check complains of.",
     )
+
+
+def _tagged(request: StepRequest) -> tuple[str, ...]:
+    found = tags.filters(tags.tags(request, request.target.site), "application", "component", "site")
+    return ("--filters", *(f"Name={one['Name']},Values={one['Values'][0]}" for one in found))
+
+
+def _prune(place: Ec2Site, request: StepRequest) -> ByHand:
+    look = cli(
+        place,
+        *("ec2", "describe-instances", *_tagged(request), f"Name=tag-key,Values={ABANDONED}", *_STATES),
+        why="What runs have launched and taken back again.",
+    )
+    end = cli(
+        place, "ec2", "terminate-instances", "--instance-ids", "INSTANCE", why="End each that is stopped, and no other."
+    )
+    return ByHand(look=(look,), act=(end,), after=(look,), notes=(IDENTITY,))
 
 
 def _launch(place: Ec2Site, one: Launch, request: StepRequest) -> Command:

@@ -14,7 +14,7 @@ from workflows.model.observed import Observation, Reach
 from workflows.model.runbook import Role
 from workflows.model.verbs import Verb
 
-from . import by_hand
+from . import by_hand, prune
 from .fleet import Fleet, look, some
 from .look import health
 from .settings import Ec2Settings, Ec2Site
@@ -26,8 +26,10 @@ class Ec2Provider(AwsProvider):
 
     kind: ClassVar[str] = "aws.ec2"
     role: ClassVar[Role | None] = Role.COMPUTE
-    verbs: ClassVar[frozenset[Verb]] = frozenset({Verb.OBSERVE, Verb.START_INSTANCES, Verb.STOP_INSTANCES})
+    verbs: ClassVar[frozenset[Verb]] = frozenset({Verb.OBSERVE, Verb.START_INSTANCES, Verb.STOP_INSTANCES, Verb.PRUNE})
     Settings: ClassVar[type[AwsSettings]] = Ec2Settings
+
+    settings: Ec2Settings
 
     async def observe(self, component: str, site: str, observer: str) -> Observation:
         place: Ec2Site = self.site(site)
@@ -56,6 +58,9 @@ class Ec2Provider(AwsProvider):
         """As an undo: stop what the start brought up, and nothing that ran before it."""
         step = self._step(request)
         return await (step.undo_start() if request.undo or request.result else step.stop())
+
+    async def prune(self, request: StepRequest) -> StepResult:
+        return await prune.prune(self, request)
 
     def _step(self, request: StepRequest) -> Ec2Step:
         name = request.target.site

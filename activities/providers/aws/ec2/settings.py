@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -16,7 +17,7 @@ from activities.providers.aws.ids import (
     TargetGroupArn,
 )
 from activities.providers.aws.settings import AwsSettings, AwsSite
-from workflows.model.base import Strict
+from workflows.model.base import Duration, Strict
 
 
 @dataclass(frozen=True)
@@ -89,3 +90,8 @@ class Ec2Settings(AwsSettings):
     """Instances by site."""
 
     sites: dict[str, Ec2Site]
+    keep_abandoned: Duration = timedelta(days=1)
+    """How long what a run launched and took back again lies stopped, for whoever wants to look at it.
+    Then a prune ends it."""
+    prune_at_most: Annotated[int, Field(ge=1, le=100)] = 20
+    """So many instances a prune ends at a site at most, the longest abandoned first."""

@@ -8,7 +8,7 @@ from activities.providers.aws import tags
 from activities.providers.aws.calls import Aws
 from activities.providers.aws.register import Register
 from activities.providers.aws.waiting import until
-from activities.providers.base import Context
+from activities.providers.base import Context, now
 from workflows.model.failure import OutcomeUnknownError
 from workflows.model.messages import StepRequest, StepResult
 
@@ -170,10 +170,10 @@ class Ec2Step:
         return asked
 
     async def _abandon(self, ids: list[str]) -> None:
-        """Clean-up ends them later: a recovery never does."""
+        """A prune ends them later, by the moment that is told here: a recovery never does."""
         for page in pages(ids):
             self._context.still_mine()
-            label = [{"Key": ABANDONED, "Value": self._request.ref.workflow_id}]
+            label = [{"Key": ABANDONED, "Value": now().isoformat()}]
             await self._aws.repeatable("ec2", "create_tags", Resources=page, Tags=label)
 
     async def _until_ours_show(self, noted: dict[str, str]) -> None:

@@ -4,9 +4,11 @@ It reads what the settings name, by the form of the identifiers, and asks AWS fo
 one way to ask whether a role may do something is a dry run, which changes nothing either.
 """
 
+import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from activities.providers.aws.duties import Duty
 from workflows.model.failure import SeawallError, TemporaryError
 from workflows.model.observed import Finding, Reach
 
@@ -23,7 +25,7 @@ __all__ = ["preflight"]
 async def preflight(
     provider: "AwsProvider", component: str, site: str, rpo: timedelta | None = None
 ) -> tuple[Finding, ...]:
-    """What is found at a site, what blocks a recovery first.
+    """What is found at a site, what blocks a recovery first. What is not answered hides nothing of the rest.
 
     Args:
         provider: of the component; its settings say what is looked for.
@@ -31,18 +33,32 @@ async def preflight(
         site: where the component would have to live.
         rpo: of the runbook; a replica that is further behind is a finding.
     """
-    try:
-        found = [
-            *await presence.register(provider.aws(site)),
-            *await presence.of_all(provider.aws(site), named(provider.site(site))),
-            *await capacity.of_all(provider.aws(site), await starts(provider, site)),
-            *await traffic.lifetimes(provider, site),
-            *await _replication(provider, component, site, rpo),
-        ]
-    except SeawallError as error:
-        code = "REGION_SILENT" if isinstance(error, TemporaryError) else error.code.value
-        found = [Finding(code=code, sentence=error.sentence, next_step=error.next_step, blocking=True)]
-    return tuple(sorted(found, key=lambda finding: not finding.blocking))
+    aws = provider.aws(site)
+    parts = await asyncio.gather(
+        presence.register(aws),
+        presence.of_all(aws, named(provider.site(site))),
+        _room(provider, component, site),
+        traffic.lifetimes(provider, site),
+        _replication(provider, component, site, rpo),
+        return_exceptions=True,
+    )
+    found: list[Finding] = []
+    unanswered: dict[str, Finding] = {}
+    for part in parts:
+        if isinstance(part, SeawallError):
+            code = "REGION_SILENT" if isinstance(part, TemporaryError) else part.code.value
+            silent = Finding(code=code, sentence=part.sentence, next_step=part.next_step, blocking=True)
+            unanswered.setdefault(code, silent)
+        elif isinstance(part, BaseException):
+            raise part
+        else:
+            found += part
+    return tuple(sorted([*unanswered.values(), *found], key=lambda finding: not finding.blocking))
+
+
+async def _room(provider: "AwsProvider", component: str, site: str) -> list[Finding]:
+    wanted = await starts(provider, component, site)
+    return await capacity.of_all(provider.aws(site), provider.aws(site, duty=Duty.FAILOVER), wanted)
 
 
 async def _replication(provider: "AwsProvider", component: str, site: str, rpo: timedelta | None) -> list[Finding]:

@@ -1,5 +1,6 @@
 """Is there room for what a recovery would start: addresses, the types in their zones, the quota, and the permission?"""
 
+import asyncio
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -27,17 +28,14 @@ _OTHER_QUOTAS = frozenset({"dl", "hpc", "mac", "u"})
 """Families that are counted otherwise; `im` and `is` are of the standard ones."""
 
 
-async def of_all(aws: Aws, starts: list[Start]) -> list[Finding]:
-    """Nothing is asked when nothing is to be started."""
+async def of_all(aws: Aws, mover: Aws, starts: list[Start]) -> list[Finding]:
+    """Nothing is asked when nothing is to be started. `mover` has the role that would start it: who only looks may not,
+    and a dry run would tell of the wrong one."""
     if not starts:
         return []
     zones = await _zones(aws, {subnet for start in starts for subnet in start.subnets})
-    return [
-        *_addresses(starts, zones),
-        *await _offers(aws, starts, zones),
-        *await _quota(aws, starts),
-        *await _permission(aws, starts),
-    ]
+    asked = await asyncio.gather(_offers(aws, starts, zones), _quota(aws, starts), _permission(mover, starts))
+    return [*_addresses(starts, zones), *(one for found in asked for one in found)]
 
 
 async def _zones(aws: Aws, subnets: set[str]) -> dict[str, dict[str, Any]]:

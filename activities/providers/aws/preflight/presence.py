@@ -28,15 +28,15 @@ async def register(aws: Aws) -> list[Finding]:
 
 async def of_all(aws: Aws, ids: Mapping[str, set[str]]) -> list[Finding]:
     """Every sort with as few calls as AWS lets us."""
+    balancers, lost = await _target_groups(aws, ids.get("target group", set()))
     return [
+        *lost,
         *await _images(aws, ids.get("image", set())),
         *await _subnets(aws, ids.get("subnet", set())),
         *await _groups(aws, ids.get("security group", set())),
         *await _instances(aws, ids.get("instance", set())),
         *await _keys(aws, ids.get("key", set())),
-        *await _certificates(
-            aws, ids.get("certificate", set()) | await _of_listeners(aws, ids.get("target group", set()))
-        ),
+        *await _certificates(aws, ids.get("certificate", set()) | await _of_listeners(aws, balancers)),
     ]
 
 
@@ -97,12 +97,24 @@ async def _keys(aws: Aws, ids: set[str]) -> list[Finding]:
     return found
 
 
-async def _of_listeners(aws: Aws, groups: set[str]) -> set[str]:
-    """The certificates that users meet in front of these target groups."""
-    if not groups:
-        return set()
-    found = await aws.pages("elbv2", "describe_target_groups", "TargetGroups", TargetGroupArns=sorted(groups))
-    balancers = {balancer for one in found for balancer in one.get("LoadBalancerArns", [])}
+async def _target_groups(aws: Aws, groups: set[str]) -> tuple[set[str], list[Finding]]:
+    """The balancers in front of them. One by one, since a list that names an unknown one is refused as a whole."""
+    balancers: set[str] = set()
+    found: list[Finding] = []
+    for group in sorted(groups):
+        try:
+            told = await aws.read("elbv2", "describe_target_groups", TargetGroupArns=[group])
+        except Refused as error:
+            if error.code is not Code.NOT_FOUND:
+                raise
+            found += _missing("target group", {group}, set(), aws.region, "Name that of the region's load balancer.")
+            continue
+        balancers |= {balancer for one in told["TargetGroups"] for balancer in one.get("LoadBalancerArns", [])}
+    return balancers, found
+
+
+async def _of_listeners(aws: Aws, balancers: set[str]) -> set[str]:
+    """The certificates that users meet there."""
     certificates: set[str] = set()
     for balancer in sorted(balancers):
         listeners = await aws.pages("elbv2", "describe_listeners", "Listeners", LoadBalancerArn=balancer)

@@ -1,10 +1,14 @@
 """What a recovery would start at a site: how many instances, of which types, and where."""
 
-from collections import Counter
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from activities.providers.aws.calls import Aws
+from activities.providers.aws.errors import Refused
+from activities.providers.aws.tags import PREFIX, filters, pairs, table
+from workflows.model.failure import Code
 
 if TYPE_CHECKING:
     from activities.providers.aws.component import AwsProvider
@@ -25,24 +29,50 @@ class Start:
     """Stopped instances, for StartInstances."""
 
 
-async def starts(provider: "AwsProvider", site: str) -> list[Start]:
-    """By the settings of the site: `group` and `desired`, `launch`, or `instances`."""
+async def starts(provider: "AwsProvider", component: str, site: str) -> list[Start]:
+    """By the settings of the site: `group` and `desired`, `launch`, `instances`, `nodegroups` or `services`."""
     place, aws = provider.site(site).model_dump(mode="json"), provider.aws(site)
-    found = [_launch(one) for one in place.get("launch", ())]
+    found = []
+    if place.get("launch"):
+        found += await _launches(aws, {f"{PREFIX}component": component, f"{PREFIX}site": site}, place["launch"])
     if place.get("instances") and isinstance(place["instances"], list):
         found += await _existing(aws, place["instances"])
     if place.get("group") and place.get("desired"):
         found += await _group(aws, place["group"], place["desired"])
+    for one in place.get("nodegroups", ()):
+        found += await _nodegroup(aws, place["cluster"], one["name"], one["desired"])
+    if place.get("services"):
+        found += await _services(aws, place["cluster"], {one["name"]: one["desired"] for one in place["services"]})
     return found
 
 
-def _launch(one: dict[str, Any]) -> Start:
+async def _launches(aws: Aws, marks: dict[str, str], wanted: list[dict[str, Any]]) -> list[Start]:
+    """What exists under its name already runs, or is started; only the others are launched."""
+    states = {"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}
+    asked = [*filters(marks, "component", "site"), states]
+    found = await aws.pages("ec2", "describe_instances", "Reservations", Filters=asked)
+    names = {one["name"] for one in wanted}
+    stand = [one for reservation in found for one in reservation["Instances"] if _name(one) in names]
+    absent = names - {_name(one) for one in stand}
+    return [*(_launch(one, marks) for one in wanted if one["name"] in absent), *_stopped(stand)]
+
+
+def _name(one: Mapping[str, Any]) -> str:
+    """By which a launch knows it again; none for what was given up, and for the clones of drills."""
+    tags = table(one.get("Tags"))
+    return "" if {f"{PREFIX}abandoned", f"{PREFIX}bubble"} & tags.keys() else tags.get("Name", "")
+
+
+def _launch(one: dict[str, Any], marks: dict[str, str]) -> Start:
+    """With a run's tag, as the real one: without it the role of a failover is refused."""
+    labels = pairs({"Name": one["name"], **marks, f"{PREFIX}run": "preflight"})
     template = {"LaunchTemplateId": one["template"], "Version": str(one["template_version"])}
     asked = {
         "LaunchTemplate": template,
         "InstanceType": one["instance_types"][0],
         "SubnetId": one["subnets"][0],
         "SecurityGroupIds": list(one["security_groups"]),
+        "TagSpecifications": [{"ResourceType": kind, "Tags": labels} for kind in ("instance", "volume")],
     }
     if one.get("image"):
         asked["ImageId"] = one["image"]
@@ -50,20 +80,19 @@ def _launch(one: dict[str, Any]) -> Start:
 
 
 async def _existing(aws: Aws, ids: list[str]) -> list[Start]:
-    """Stopped ones have their subnet and its address already; what they want is room in the quota."""
-    filters = [{"Name": "instance-id", "Values": ids}, {"Name": "instance-state-name", "Values": ["stopped"]}]
-    found = await aws.pages("ec2", "describe_instances", "Reservations", Filters=filters)
-    stopped = [one for reservation in found for one in reservation["Instances"]]
-    types = Counter(one["InstanceType"] for one in stopped)
-    return [
-        Start(
-            count,
-            (kind,),
-            (),
-            existing=tuple(one["InstanceId"] for one in stopped if one["InstanceType"] == kind),
-        )
-        for kind, count in sorted(types.items())
-    ]
+    found = await aws.pages(
+        "ec2", "describe_instances", "Reservations", Filters=[{"Name": "instance-id", "Values": ids}]
+    )
+    return _stopped([one for reservation in found for one in reservation["Instances"]])
+
+
+def _stopped(machines: Iterable[Mapping[str, Any]]) -> list[Start]:
+    """They have their subnet and its address already; what they want is room in the quota."""
+    by_type: dict[str, list[str]] = defaultdict(list)
+    for one in machines:
+        if one["State"]["Name"] == "stopped":
+            by_type[one["InstanceType"]].append(one["InstanceId"])
+    return [Start(len(ids), (kind,), (), existing=tuple(ids)) for kind, ids in sorted(by_type.items())]
 
 
 async def _group(aws: Aws, name: str, desired: int) -> list[Start]:
@@ -75,6 +104,35 @@ async def _group(aws: Aws, name: str, desired: int) -> list[Start]:
     subnets = tuple(filter(None, group.get("VPCZoneIdentifier", "").split(",")))
     kind = await _type_of(aws, group)
     return [Start(missing, (kind,) if kind else (), subnets, spread=True)] if missing else []
+
+
+async def _nodegroup(aws: Aws, cluster: str, name: str, desired: int) -> list[Start]:
+    try:
+        told = await aws.read("eks", "describe_nodegroup", clusterName=cluster, nodegroupName=name)
+    except Refused as error:
+        if error.code is not Code.NOT_FOUND:
+            raise
+        return []  # The look at the component tells.
+    group = told["nodegroup"]
+    missing = max(0, desired - group["scalingConfig"]["desiredSize"])
+    # Spot instances have a quota of their own, and fall back on each other's types.
+    types = () if group.get("capacityType") == "SPOT" else tuple(group.get("instanceTypes", ())[:1])
+    return [Start(missing, types, tuple(group.get("subnets", ())), spread=True)] if missing else []
+
+
+async def _services(aws: Aws, cluster: str, wanted: dict[str, int]) -> list[Start]:
+    """Of tasks with a network of their own the addresses; on what they run is another component's business."""
+    names, found = list(wanted), []
+    for first in range(0, len(names), 10):  # DescribeServices takes no more at once.
+        told = await aws.read("ecs", "describe_services", cluster=cluster, services=names[first : first + 10])
+        found += told["services"]
+    started = []
+    for one in found:
+        missing = wanted[one["serviceName"]] - one.get("runningCount", 0)
+        subnets = one.get("networkConfiguration", {}).get("awsvpcConfiguration", {}).get("subnets", ())
+        if missing > 0 and subnets:
+            started.append(Start(missing, (), tuple(subnets), spread=True))
+    return started
 
 
 async def _type_of(aws: Aws, group: dict[str, Any]) -> str:
