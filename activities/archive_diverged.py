@@ -16,4 +16,4 @@ class ArchiveDiverged:
     @verb(Verb.ARCHIVE_DIVERGED)
     async def archive_diverged(self, request: StepRequest, pulse: Pulse) -> StepResult:
         """Ask the provider."""
-        return await self._bench.provider(request.target, pulse).archive_diverged(request)
+        return await (await self._bench.provider(request.target, pulse)).archive_diverged(request)

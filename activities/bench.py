@@ -5,10 +5,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from activities.providers.base import Context, Provider
+from activities.providers.base import Context, Provider, now
 from activities.providers.registry import Registry
-from workflows.model.failure import Code, PermanentError
+from workflows.model.failure import Code, PermanentError, SeawallError, TemporaryError
 from workflows.model.messages import Bubble, Target
+from workflows.model.observed import Observation, Reach
 from workflows.model.runbook import BubbleDevice, FenceDevice
 
 from .wire import Pulse
@@ -22,7 +23,29 @@ class Bench:
         self.here = here
         self.state_dir = state_dir
 
-    def provider(self, target: Target, pulse: Pulse | None = None) -> Provider:
+    async def provider(self, target: Target, pulse: Pulse | None = None) -> Provider:
+        """The provider of the target's kind, ready to act: what its settings refer to has been read.
+
+        Raises:
+            SeawallError: as `unprepared` and `Provider.prepare` say.
+        """
+        found = self.unprepared(target, pulse)
+        await found.prepare((target.site, target.source, target.target))
+        return found
+
+    async def observe(self, target: Target, observer: str) -> Observation:
+        """A look, which fails for nothing that is merely not there yet: a site that nobody has provisioned refuses."""
+        found = self.unprepared(target)
+        try:
+            await found.prepare((target.site, target.source, target.target))
+        except SeawallError as error:
+            reach = Reach.SILENT if isinstance(error, TemporaryError) else Reach.REFUSED
+            return Observation(
+                component=target.name, site=target.site, observer=observer, reach=reach, at=now(), detail=error.sentence
+            )
+        return await found.observe(target.name, target.site, observer)
+
+    def unprepared(self, target: Target, pulse: Pulse | None = None) -> Provider:
         """The provider of the target's kind, with its settings read and this attempt's pulse.
 
         Raises:

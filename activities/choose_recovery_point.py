@@ -16,4 +16,4 @@ class ChooseRecoveryPoint:
     @verb(Verb.CHOOSE_RECOVERY_POINT)
     async def choose_recovery_point(self, request: StepRequest, pulse: Pulse) -> StepResult:
         """Ask the provider."""
-        return await self._bench.provider(request.target, pulse).choose_recovery_point(request)
+        return await (await self._bench.provider(request.target, pulse)).choose_recovery_point(request)

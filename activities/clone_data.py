@@ -16,4 +16,4 @@ class CloneData:
     @verb(Verb.CLONE_DATA)
     async def clone_data(self, request: StepRequest, pulse: Pulse) -> StepResult:
         """Ask the provider."""
-        return await self._bench.provider(request.target, pulse).clone_data(request)
+        return await (await self._bench.provider(request.target, pulse)).clone_data(request)

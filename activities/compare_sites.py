@@ -21,7 +21,7 @@ class CompareSites:
         Raises:
             PermanentError: TARGET_UNFIT with every finding with which a planned move must not start.
         """
-        result = await self._bench.provider(request.target, pulse).compare_sites(request)
+        result = await (await self._bench.provider(request.target, pulse)).compare_sites(request)
         if blocking := [finding for finding in result.findings if finding.blocking]:
             raise PermanentError(
                 Code.TARGET_UNFIT,

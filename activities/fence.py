@@ -37,7 +37,7 @@ class Fence:
         Raises:
             PermanentError: FENCE_UNPROVEN, naming what could not be proved.
         """
-        provider = self._bench.provider(request.target, pulse)
+        provider = await self._bench.provider(request.target, pulse)
         if request.mode is Mode.PLANNED:
             result = await provider.fence(request)
         elif request.fence_device is None:
@@ -83,14 +83,14 @@ class Fence:
         """
         await self._insist_on_no_promote(request, pulse)
         if request.mode is Mode.PLANNED:
-            return await self._bench.provider(request.target, pulse).unfence(request)
+            return await (await self._bench.provider(request.target, pulse)).unfence(request)
         if request.fence_device is None:
             return StepResult(changed=False, detail="There was no fence device, so nothing was fenced.")
         return await self._bench.device(request.fence_device, pulse).unfence(request)
 
     async def _insist_on_no_promote(self, request: StepRequest, pulse: Pulse) -> None:
         target = request.target
-        if await self._bench.provider(target, pulse).probe_write(target.target) is Reach.SERVING:
+        if await (await self._bench.provider(target, pulse)).probe_write(target.target) is Reach.SERVING:
             raise PermanentError(
                 Code.PRECONDITION_CHANGED,
                 f"{target.name} at {target.target} accepts writes, so {target.source} must stay fenced.",

@@ -16,9 +16,9 @@ class FlipDns:
     @verb(Verb.FLIP_DNS)
     async def flip_dns(self, request: StepRequest, pulse: Pulse) -> StepResult:
         """Ask the provider."""
-        return await self._bench.provider(request.target, pulse).flip_dns(request)
+        return await (await self._bench.provider(request.target, pulse)).flip_dns(request)
 
     @verb(Verb.RESTORE_DNS)
     async def restore_dns(self, request: StepRequest, pulse: Pulse) -> StepResult:
         """Ask the provider."""
-        return await self._bench.provider(request.target, pulse).restore_dns(request)
+        return await (await self._bench.provider(request.target, pulse)).restore_dns(request)

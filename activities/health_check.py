@@ -31,7 +31,7 @@ class HealthCheck:
             PermanentError: CHECK_FAILED with the first check that did not pass within its deadline.
         """
         target = request.target
-        provider = self._bench.provider(target, pulse)
+        provider = await self._bench.provider(target, pulse)
         results: list[CheckResult] = []
         wanted = _checks(target)
         tried = [check for check in wanted if _asked_here(check, target) or not request.bubble_device]

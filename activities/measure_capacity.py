@@ -16,4 +16,4 @@ class MeasureCapacity:
     @verb(Verb.MEASURE_CAPACITY)
     async def measure_capacity(self, request: StepRequest, pulse: Pulse) -> StepResult:
         """Ask the provider."""
-        return await self._bench.provider(request.target, pulse).measure_capacity(request)
+        return await (await self._bench.provider(request.target, pulse)).measure_capacity(request)

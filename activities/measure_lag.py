@@ -22,7 +22,7 @@ class MeasureLag:
         Raises:
             PermanentError: TARGET_UNFIT when the replica is further behind than the run allows.
         """
-        result = await self._bench.provider(request.target, pulse).measure_lag(request)
+        result = await (await self._bench.provider(request.target, pulse)).measure_lag(request)
         lag = result.after.get("lag_seconds")
         if isinstance(lag, int | float) and lag > request.max_lag:
             raise PermanentError(

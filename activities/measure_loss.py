@@ -16,4 +16,4 @@ class MeasureLoss:
     @verb(Verb.MEASURE_LOSS)
     async def measure_loss(self, request: StepRequest, pulse: Pulse) -> StepResult:
         """Ask the provider."""
-        return await self._bench.provider(request.target, pulse).measure_loss(request)
+        return await (await self._bench.provider(request.target, pulse)).measure_loss(request)

@@ -4,8 +4,7 @@ import asyncio
 
 from temporalio import activity
 
-from workflows.model.messages import Looks, ObserveRequest, Target
-from workflows.model.observed import Observation
+from workflows.model.messages import Looks, ObserveRequest
 from workflows.model.verbs import Verb
 
 from .bench import Bench
@@ -22,8 +21,5 @@ class Observe:
     async def observe(self, request: ObserveRequest) -> Looks:
         """What this worker sees of the components, all looked at together."""
         with on_the_wire():
-            looks = await asyncio.gather(*(self._look(target, request.observer) for target in request.targets))
+            looks = await asyncio.gather(*(self._bench.observe(target, request.observer) for target in request.targets))
         return Looks(looks=tuple(looks))
-
-    async def _look(self, target: Target, observer: str) -> Observation:
-        return await self._bench.provider(target).observe(target.name, target.site, observer)

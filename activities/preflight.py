@@ -33,7 +33,8 @@ class Preflight:
     async def _ask(self, target: Target, rpo: timedelta) -> tuple[Finding, ...]:
         try:
             async with asyncio.timeout(PATIENCE):
-                return await self._bench.provider(target).preflight(target.name, target.site, rpo)
+                provider = await self._bench.provider(target)
+                return await provider.preflight(target.name, target.site, rpo)
         except SeawallError as error:
             return (_silent(target, error.sentence, error.next_step),)
         except TimeoutError:

@@ -22,7 +22,7 @@ class Promote:
     async def promote(self, request: StepRequest, pulse: Pulse) -> StepResult:
         """Insist on the fence, then ask the provider."""
         _insist_on_fence(request)
-        return await self._bench.provider(request.target, pulse).promote(request)
+        return await (await self._bench.provider(request.target, pulse)).promote(request)
 
 
 def _insist_on_fence(request: StepRequest) -> None:

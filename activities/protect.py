@@ -16,4 +16,4 @@ class Protect:
     @verb(Verb.PROTECT)
     async def protect(self, request: StepRequest, pulse: Pulse) -> StepResult:
         """Ask the provider."""
-        return await self._bench.provider(request.target, pulse).protect(request)
+        return await (await self._bench.provider(request.target, pulse)).protect(request)

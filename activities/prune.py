@@ -16,4 +16,4 @@ class Prune:
     @verb(Verb.PRUNE)
     async def prune(self, request: StepRequest, pulse: Pulse) -> StepResult:
         """Ask the provider."""
-        return await self._bench.provider(request.target, pulse).prune(request)
+        return await (await self._bench.provider(request.target, pulse)).prune(request)

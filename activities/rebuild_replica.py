@@ -16,4 +16,4 @@ class RebuildReplica:
     @verb(Verb.REBUILD_REPLICA)
     async def rebuild_replica(self, request: StepRequest, pulse: Pulse) -> StepResult:
         """Ask the provider."""
-        return await self._bench.provider(request.target, pulse).rebuild_replica(request)
+        return await (await self._bench.provider(request.target, pulse)).rebuild_replica(request)

@@ -16,9 +16,9 @@ class Restore:
     @verb(Verb.RESTORE)
     async def restore(self, request: StepRequest, pulse: Pulse) -> StepResult:
         """Ask the provider."""
-        return await self._bench.provider(request.target, pulse).restore(request)
+        return await (await self._bench.provider(request.target, pulse)).restore(request)
 
     @verb(Verb.DISCARD_RESTORE)
     async def discard_restore(self, request: StepRequest, pulse: Pulse) -> StepResult:
         """Ask the provider."""
-        return await self._bench.provider(request.target, pulse).discard_restore(request)
+        return await (await self._bench.provider(request.target, pulse)).discard_restore(request)

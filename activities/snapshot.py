@@ -16,4 +16,4 @@ class Snapshot:
     @verb(Verb.SNAPSHOT)
     async def snapshot(self, request: StepRequest, pulse: Pulse) -> StepResult:
         """Ask the provider."""
-        return await self._bench.provider(request.target, pulse).snapshot(request)
+        return await (await self._bench.provider(request.target, pulse)).snapshot(request)

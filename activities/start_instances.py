@@ -16,9 +16,9 @@ class Instances:
     @verb(Verb.START_INSTANCES)
     async def start_instances(self, request: StepRequest, pulse: Pulse) -> StepResult:
         """Ask the provider."""
-        return await self._bench.provider(request.target, pulse).start_instances(request)
+        return await (await self._bench.provider(request.target, pulse)).start_instances(request)
 
     @verb(Verb.STOP_INSTANCES)
     async def stop_instances(self, request: StepRequest, pulse: Pulse) -> StepResult:
         """Ask the provider."""
-        return await self._bench.provider(request.target, pulse).stop_instances(request)
+        return await (await self._bench.provider(request.target, pulse)).stop_instances(request)

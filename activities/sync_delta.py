@@ -16,4 +16,4 @@ class SyncDelta:
     @verb(Verb.SYNC_DELTA)
     async def sync_delta(self, request: StepRequest, pulse: Pulse) -> StepResult:
         """Ask the provider."""
-        return await self._bench.provider(request.target, pulse).sync_delta(request)
+        return await (await self._bench.provider(request.target, pulse)).sync_delta(request)

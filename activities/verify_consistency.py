@@ -16,4 +16,4 @@ class VerifyConsistency:
     @verb(Verb.VERIFY_CONSISTENCY)
     async def verify_consistency(self, request: StepRequest, pulse: Pulse) -> StepResult:
         """Ask the provider."""
-        return await self._bench.provider(request.target, pulse).verify_consistency(request)
+        return await (await self._bench.provider(request.target, pulse)).verify_consistency(request)

@@ -105,5 +105,5 @@ async def _look(form: OutcomeForm, loaded: LoadedRunbook, bench: Bench) -> tuple
         for site in loaded.runbook.sites
         for name, part in loaded.runbook.components.items()
     ]
-    looks = (bench.provider(one).observe(one.name, one.site, bench.here) for one in targets)
+    looks = (bench.observe(one, bench.here) for one in targets)
     return tuple(await asyncio.gather(*looks))

@@ -84,7 +84,7 @@ class Hands:
         return Bench(self._registry, step.worker, Path())
 
     def _provider(self, step: Step) -> Provider:
-        return self._bench(step).provider(self.request(step).target)
+        return self._bench(step).unprepared(self.request(step).target)
 
     def request(self, step: Step) -> StepRequest:
         """What the run would have told the step's activity."""

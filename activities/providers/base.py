@@ -18,7 +18,7 @@ keep, and that `tests/provider` holds each of them to:
 
 import os
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -112,6 +112,16 @@ class Provider:
     def unsupported(self, verb: Verb) -> PermanentError:
         """The answer to a verb that this kind cannot do."""
         return PermanentError(Code.UNSUPPORTED, f"The kind {self.kind} cannot {re.sub('_', ' ', verb.value)}.")
+
+    async def prepare(self, sites: Sequence[str]) -> None:
+        """Read what the settings of the sites only refer to. It is asked for before anything else, and changes nothing.
+
+        Args:
+            sites: the one where the step acts first, and then those whose settings it may need too.
+
+        Raises:
+            SeawallError: what the first site refers to is not there, or is not told.
+        """
 
     async def observe(self, component: str, site: str, observer: str) -> Observation:
         """Look at the component at a site. Never raises for a dead or silent target: that is an answer."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from moto.cloudformation.models import Stack
 from moto.ec2.models.amis import Ami
 from moto.ec2.models.elastic_block_store import Snapshot
 from moto.ec2.models.instances import Instance, InstanceState
@@ -34,6 +35,7 @@ INSTANCE_STATES: Passing = {
 INSTANCE_CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
 SETTLED = (None, 0.0)
 MODELS = (
+    "cloudformation.stack",
     "drs.job",
     "drs.sync",
     "ec2.checks",
@@ -49,6 +51,7 @@ MODELS = (
     "rds.instance",
     "rds.snapshot",
     "route53.change",
+    "ssm.run",
 )
 
 
@@ -185,6 +188,11 @@ EFS_REPLICATION = "efs.replication"
 """How long a replication of EFS begins and ends, and how far its copy is behind: kept by `patches.efs`."""
 DB_INSTANCE = Timed("rds.instance", "status", DB_STATES)
 NODEGROUP = Timed("eks.nodegroup", "status", {(None, "ACTIVE"): "CREATING", ("ACTIVE", "ACTIVE"): "UPDATING"})
+STACK = Timed(
+    "cloudformation.stack",
+    "status",
+    {("CREATE", "CREATE"): "CREATE_IN_PROGRESS", ("UPDATE", "UPDATE"): "UPDATE_IN_PROGRESS"},
+)
 
 
 def apply() -> None:
@@ -196,6 +204,7 @@ def apply() -> None:
     Snapshot.status = Timed("ec2.snapshot", "status", {(None, "completed"): "pending"})
     Ami.state = Timed("ec2.image", "state", {(None, "available"): "pending"})
     Nodegroup.status = NODEGROUP
+    Stack.status = STACK
     DBInstance.status = DB_INSTANCE
     DBSnapshot.status = Timed("rds.snapshot", "status", {(None, "available"): "creating"})
     DBClusterSnapshot.status = Timed("rds.cluster-snapshot", "status", {(None, "available"): "creating"})

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from infra.awssim.patches import PATCHES
 from tests.awssim.contract import faults_of_error, faults_of_reply
-from tests.awssim.world import EAST, WEST, World, record
+from tests.awssim.world import EAST, WEST, World, record, seconds
 
 Params = Callable[[World], dict[str, Any]]
 
@@ -136,6 +136,39 @@ def _upload(world: World, denied: bool = False) -> dict[str, Any]:
 
 
 NO_FILES = "fs-0123456789abcdef0"
+def _proposal(world: World) -> dict[str, Any]:
+    names = {"StackName": world.stack(EAST), "ChangeSetName": world.name(), "ChangeSetType": "UPDATE"}
+    return {**names, "UsePreviousTemplate": True, "Parameters": seconds(60)}
+
+
+def _proposed(world: World, twice: bool = False) -> dict[str, Any]:
+    asked = _proposal(world)
+    names = {"StackName": asked["StackName"], "ChangeSetName": asked["ChangeSetName"]}
+    world.client("cloudformation").create_change_set(**asked)
+    if twice:
+        world.client("cloudformation").execute_change_set(**names)
+    return names
+
+
+def _detection(world: World) -> dict[str, Any]:
+    asked = world.client("cloudformation").detect_stack_drift(StackName=world.stack(EAST))
+    return {"StackDriftDetectionId": asked["StackDriftDetectionId"]}
+
+
+def _command(world: World) -> dict[str, Any]:
+    return {"DocumentName": world.document("Command"), "InstanceIds": [world.instance()], "Comment": "contract"}
+
+
+def _sent(world: World) -> dict[str, Any]:
+    return {"CommandId": world.client("ssm").send_command(**_command(world))["Command"]["CommandId"]}
+
+
+def _execution(world: World) -> dict[str, Any]:
+    started = world.client("ssm").start_automation_execution(DocumentName=world.document("Automation"))
+    return {"AutomationExecutionId": started["AutomationExecutionId"]}
+
+
+NO_RUN = "00000000-0000-0000-0000-000000000000"
 NO_CLUSTER = f"arn:aws:rds:{EAST}:123456789012:cluster:nobody"
 
 
@@ -286,6 +319,26 @@ CASES = {
     "CopyObject": Case("s3", lambda w: _copied(w), lambda w: _copied(w, denied=True)),
     "CompleteMultipartUpload": Case("s3", lambda w: _upload(w), lambda w: _upload(w, denied=True)),
     "DisassociateVPCFromHostedZone": Case("route53", lambda w: _private(w, 2), lambda w: _private(w, 1)),
+    "CreateChangeSet": Case("cloudformation", _proposal, lambda w: _proposal(w) | {"StackName": "nobody"}),
+    "DescribeChangeSet": Case("cloudformation", _proposed, lambda w: _proposed(w) | {"ChangeSetName": "nobody"}),
+    "ExecuteChangeSet": Case("cloudformation", _proposed, lambda w: _proposed(w, twice=True)),
+    "DetectStackDrift": Case(
+        "cloudformation", lambda w: {"StackName": w.stack(EAST)}, lambda _: {"StackName": "nobody"}
+    ),
+    "DescribeStackDriftDetectionStatus": Case(
+        "cloudformation", _detection, lambda _: {"StackDriftDetectionId": NO_RUN}
+    ),
+    "ContinueUpdateRollback": Case(
+        "cloudformation", lambda w: {"StackName": w.stuck(EAST)}, lambda w: {"StackName": w.stack(EAST)}
+    ),
+    "SendCommand": Case("ssm", _command, lambda w: _command(w) | {"InstanceIds": [w.terminated()]}),
+    "ListCommands": Case("ssm", _sent, lambda _: {"CommandId": NO_RUN}),
+    "ListCommandInvocations": Case("ssm", _sent, lambda _: {"CommandId": NO_RUN}),
+    "StartAutomationExecution": Case(
+        "ssm", lambda w: {"DocumentName": w.document("Automation")}, lambda w: {"DocumentName": w.document("Command")}
+    ),
+    "GetAutomationExecution": Case("ssm", _execution, lambda _: {"AutomationExecutionId": NO_RUN}),
+    "Invoke": Case("lambda", lambda w: {"FunctionName": w.function()}, lambda _: {"FunctionName": "nobody"}),
 }
 
 

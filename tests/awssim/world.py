@@ -1,7 +1,9 @@
 """Things to test with, each made by one call."""
 
+import io
 import itertools
 import json
+import zipfile
 from typing import Any
 
 from infra.awssim.handle import Simulator
@@ -169,6 +171,43 @@ class World:
         document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         self.client("s3").put_bucket_policy(Bucket=bucket, Policy=document)
 
+    def document(self, sort: str, region: str = EAST, fails: bool = False) -> str:
+        """A document of Systems Manager, of the type `Command` or `Automation`; one that fails exits with 1."""
+        name = self.name()
+        self.client("ssm", region).create_document(
+            Name=name, DocumentType=sort, DocumentFormat="JSON", Content=script(sort, "exit 1" if fails else "true")
+        )
+        return name
+
+    def function(self, region: str = EAST, description: str = "") -> str:
+        """A function of Lambda."""
+        name, code = self.name(), io.BytesIO()
+        policy = {"Version": "2012-10-17", "Statement": []}
+        role = self.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(policy))["Role"]
+        with zipfile.ZipFile(code, "w") as archive:
+            archive.writestr("app.py", "def run(event, context): return None")
+        self.client("lambda", region).create_function(
+            FunctionName=name, Runtime="python3.11", Role=role["Arn"], Handler="app.run", Timeout=30,
+            Description=description, Code={"ZipFile": code.getvalue()},
+        )  # fmt: skip
+        return name
+
+    def stack(self, region: str = WEST, template: dict[str, Any] | None = None) -> str:
+        """A stack; a queue whose `Seconds` is 30, unless another template is given."""
+        name = self.name()
+        body = json.dumps(template or queue_template())
+        self.client("cloudformation", region).create_stack(StackName=name, TemplateBody=body)
+        return name
+
+    def stuck(self, region: str = WEST) -> str:
+        """A stack whose rollback has failed."""
+        name, stacks = self.stack(region), self.client("cloudformation", region)
+        names = {"StackName": name, "ChangeSetName": self.name()}
+        body = json.dumps(queue_template(Metadata={"awssim": "stuck"}))
+        stacks.create_change_set(**names, ChangeSetType="UPDATE", TemplateBody=body, Parameters=seconds(60))
+        stacks.execute_change_set(**names)
+        return name
+
     def lines(self, operation: str, after: int = 0) -> list[Entry]:
         """What the ledger says of an operation."""
         return [line for line in self.sim.control.ledger(after) if line.operation == operation]
@@ -180,6 +219,29 @@ class World:
     def mark(self) -> int:
         """The ledger's last line."""
         return len(self.sim.control.ledger())
+
+
+def script(sort: str, line: str) -> str:
+    """The content of a document that runs a line."""
+    step = {"name": "run", "action": "aws:runShellScript", "inputs": {"runCommand": [line]}}
+    return json.dumps(
+        {"schemaVersion": "2.2" if sort == "Command" else "0.3", "description": line, "mainSteps": [step]}
+    )
+
+
+def seconds(value: int) -> list[dict[str, str]]:
+    """As the parameters of a stack."""
+    return [{"ParameterKey": "Seconds", "ParameterValue": str(value)}]
+
+
+def queue_template(**queue: Any) -> dict[str, Any]:
+    """A stack of one queue, whose parameter `Seconds` can be changed in place."""
+    timeout = {"VisibilityTimeout": {"Ref": "Seconds"}}
+    return {
+        "Parameters": {"Seconds": {"Type": "String", "Default": "30"}},
+        "Resources": {"Queue": {"Type": "AWS::SQS::Queue", "Properties": timeout, **queue}},
+        "Outputs": {"Timeout": {"Value": {"Ref": "Seconds"}}},
+    }
 
 
 def record(action: str, name: str, *values: str, **more: Any) -> dict[str, Any]:

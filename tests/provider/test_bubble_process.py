@@ -70,7 +70,7 @@ class Service:
 
     def provider(self, drill: Drill, real: bool = False) -> Any:
         asked = (request(NEW, "app.start", component=self.component) if real else self.ask(drill)).target
-        return drill.bench.provider(asked)
+        return drill.bench.unprepared(asked)
 
     def ask(self, drill: Drill, epoch: int = 5, **more: Any) -> Any:
         return drill.request("app.start", epoch, self.component, **more)

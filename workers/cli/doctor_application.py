@@ -38,8 +38,12 @@ async def _at(runbook: Runbook, name: str, component: Component, site: str, fold
     if found.preflight is Provider.preflight:
         return []
     provider = found(found.Settings.model_validate(component.settings), Context("control", folder))
-    findings = await provider.preflight(name, site, runbook.objectives.rpo)
     title = f"{name} at {site}"
+    try:
+        await provider.prepare((site,))
+    except SeawallError as error:
+        return [DoctorRow(title, False, error.sentence, error.next_step)]
+    findings = await provider.preflight(name, site, runbook.objectives.rpo)
     return [_row(title, one) for one in findings] or [DoctorRow(title, True, "nothing is lacking")]
 
 

@@ -14,6 +14,7 @@ from workflows.model.verbs import Verb
 
 from .by_hand import IDENTITY, cli
 from .calls import Aws
+from .ids import GroupName
 from .levels import Change, Level, LevelProvider
 from .settings import AwsSettings, AwsSite
 
@@ -21,7 +22,7 @@ from .settings import AwsSettings, AwsSite
 class AsgSite(AwsSite):
     """The group of a site, and how large it is when the application runs there and when it does not."""
 
-    group: str = Field(pattern=r"^[^\s:/]{1,255}$")
+    group: GroupName
     desired: int = Field(ge=1, le=5000)
     minimum: int | None = Field(default=None, ge=0)
     """While it runs here; `desired` when left out."""

@@ -1,15 +1,16 @@
 """What every kind of AWS starts from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
 
 from activities.providers.base import Context, Provider
-from workflows.model.failure import Code, PermanentError
+from workflows.model.failure import Code, PermanentError, SeawallError
 from workflows.model.messages import StepRequest
 from workflows.model.observed import Finding
 from workflows.model.verbs import Verb
 
+from . import outputs
 from .calls import Aws
 from .duties import Duty, duty_of
 from .preflight import preflight
@@ -35,6 +36,9 @@ class AwsProvider(Provider):
     )
     """What AWS does takes minutes, and while it throttles tens of them."""
 
+    in_drills: ClassVar[bool] = True
+    """Whether the kind ever acts in a drill; one that does not needs no rights for it."""
+
     settings: Any
 
     def __init__(self, settings: AwsSettings, context: Context) -> None:
@@ -51,6 +55,19 @@ class AwsProvider(Provider):
         role = place.roles.get(duty or duty_of(request), place.role)
         run = request.ref.workflow_id if request else run
         return Aws(place.model_copy(update={"role": role}), self.settings, run, self.context.heartbeat)
+
+    async def prepare(self, sites: Sequence[str]) -> None:
+        """Outputs of stacks in the place of names. Of a site where the step does not act, a region that is silent is no
+        reason to stop: what is not filled in is no name of AWS's, and would be refused."""
+        filled = dict(self.settings.places)
+        for name in dict.fromkeys(site for site in sites if site in filled):
+            try:
+                filled[name] = await outputs.filled(self.aws(name), filled[name])
+            except SeawallError:
+                if name == sites[0]:
+                    raise
+        if filled != self.settings.places:
+            self.settings = self.settings.model_copy(update={"sites": filled})
 
     def register(self, name: str, request: StepRequest) -> Register:
         """Who may act on this component at a site."""

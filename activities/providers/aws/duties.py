@@ -32,6 +32,7 @@ DUTIES: Mapping[Duty, frozenset[str]] = {
             "measure_capacity",
             "verify_consistency",
             "preflight",
+            "prepare",
         }
     ),
     Duty.REPLICATE: frozenset(
@@ -66,7 +67,8 @@ DUTIES: Mapping[Duty, frozenset[str]] = {
     Duty.DRILL: frozenset({"clone_data", "open_bubble", "prove_isolation", "start_instances", "promote"}),
     Duty.CLEAN_UP: frozenset({"prune", "close_bubble"}),
 }
-"""By the names of the providers' methods, and `preflight`, which is asked before a plan is approved. What is caught up,
+"""By the names of the providers' methods, `prepare` among them, which is asked before any other; and `preflight`,
+which is asked before a plan is approved. What is caught up,
 promoted or started serves two duties: in a drill it is the clone that is started. And a dry run asks for the
 permission to do the real thing."""
 

@@ -1,6 +1,8 @@
 """The identifiers of AWS, each with a form of its own: a volume's cannot stand where an instance's belongs.
 
-The forms are those of the EC2, RDS, IAM and Route 53 references.
+The forms are those of the EC2, RDS, IAM and Route 53 references. In the place of nearly all of them
+`output:STACK/KEY` may stand: an output of a stack of CloudFormation in the site's own region, which is read before
+anything is done (see `outputs`).
 """
 
 from typing import Annotated
@@ -10,14 +12,24 @@ from pydantic import Field
 _HEX = r"[0-9a-f]{8}([0-9a-f]{9})?"
 
 
-def _form(pattern: str, words: str, example: str) -> object:
-    return Field(pattern=pattern, description=words, examples=[example])
+OUTPUT = r"^output:[A-Za-z][A-Za-z0-9-]{0,127}/[A-Za-z0-9]{1,255}$"
 
 
-Region = Annotated[str, _form(r"^[a-z]{2}(-[a-z]+)+-[0-9]$", "A region.", "us-west-2")]
+def _form(pattern: str, words: str, example: str, literal: bool = False) -> object:
+    """`literal`: no output may stand in its place, since it is needed to read one, or is a right of its own."""
+    return Field(pattern=pattern if literal else f"{pattern}|{OUTPUT}", description=words, examples=[example])
+
+
+Region = Annotated[str, _form(r"^[a-z]{2}(-[a-z]+)+-[0-9]$", "A region.", "us-west-2", literal=True)]
 Zone = Annotated[str, _form(r"^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$", "An availability zone.", "us-west-2a")]
 RoleArn = Annotated[
-    str, _form(r"^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+$", "A role.", "arn:aws:iam::123456789012:role/seawall")
+    str,
+    _form(
+        r"^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+$",
+        "A role.",
+        "arn:aws:iam::123456789012:role/seawall",
+        literal=True,
+    ),
 ]
 KeyArn = Annotated[
     str,
@@ -89,6 +101,7 @@ DbGroupName = Annotated[
 ClusterName = Annotated[
     str, _form(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,254}$", "A cluster of ECS or EKS, or an ECS service, by name.", "shop")
 ]
+GroupName = Annotated[str, _form(r"^[^\s:/]{1,255}$", "An Auto Scaling group, by name.", "shop-web")]
 NodegroupName = Annotated[str, _form(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$", "A node group of EKS.", "shop-workers")]
 MappingId = Annotated[
     str,
@@ -96,5 +109,31 @@ MappingId = Annotated[
         r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
         "An event source mapping of Lambda.",
         "14e0db71-1234-4f4b-8c2d-0123456789ab",
+    ),
+]
+DocumentName = Annotated[
+    str,
+    _form(
+        r"^[a-zA-Z0-9_.:/-]{3,128}$",
+        "A document of Systems Manager by its name; one that is shared from another account by its ARN.",
+        "shop-start",
+    ),
+]
+ParameterName = Annotated[
+    str, _form(r"^[a-zA-Z0-9_./-]{1,1011}$", "A parameter of Parameter Store.", "/shop/web/workers")
+]
+FunctionName = Annotated[
+    str,
+    _form(r"^[a-zA-Z0-9_-]{1,64}(:[a-zA-Z0-9_-]{1,128})?$", "A function of Lambda, and its alias.", "shop-warm:live"),
+]
+StackName = Annotated[
+    str, _form(r"^[A-Za-z][A-Za-z0-9-]{0,127}$", "A stack of CloudFormation, by name.", "shop-standby", literal=True)
+]
+TemplateUrl = Annotated[
+    str,
+    _form(
+        r"^https://[a-z0-9.-]*s3[a-z0-9.-]*/\S+$",
+        "A template in S3. With `?versionId=` nobody changes it under the runbook.",
+        "https://shop-templates.s3.us-west-2.amazonaws.com/standby.yaml",
     ),
 ]

@@ -61,6 +61,7 @@ class LevelProvider(AwsProvider):
     """A kind of compute whose parts have levels."""
 
     role: ClassVar[Role | None] = Role.COMPUTE
+    in_drills: ClassVar[bool] = False
     verbs: ClassVar[frozenset[Verb]] = frozenset({Verb.OBSERVE, Verb.START_INSTANCES, Verb.STOP_INSTANCES})
 
     @abstractmethod

@@ -108,6 +108,7 @@ GIVEN: Mapping[str, frozenset[str]] = {
     ),
     "rds": frozenset({"og", "pg", "subgrp", "secgrp", "cluster-pg", "es", "snapshot", "cluster-snapshot"}),
     "dynamodb": frozenset({"backup"}),
+    "ssm": frozenset({"automation-definition", "automation-execution"}),
 }
 """What a change is given beside that on which it acts."""
 
@@ -123,6 +124,7 @@ UNUSED: Mapping[str, frozenset[str]] = {
         }
     ),
     "s3": frozenset({"accesspoint", "accesspointobject"}),
+    "ssm": frozenset({"bucket", "managed-instance"}),
 }
 """Types of resource that no provider uses."""
 
@@ -138,7 +140,11 @@ TAGGED: Mapping[str, tuple[str, ...]] = {
 TAG_AT_BIRTH = frozenset({"ec2:CreateTags", "rds:AddTagsToResource", "dynamodb:TagResource", "drs:TagResource"})
 """Wanted by whatever makes something with tags."""
 
-ARNS: Mapping[str, str] = {"s3:object": "arn:aws:s3:::*/*", "s3:bucket": "arn:aws:s3:::*"}
+ARNS: Mapping[str, str] = {
+    "s3:object": "arn:aws:s3:::*/*",
+    "s3:bucket": "arn:aws:s3:::*",
+    "ssm:automation-definition": "arn:aws:ssm:*:*:automation-definition/*",
+}
 REGISTER = "arn:aws:dynamodb:*:*:table/seawall"
 REGISTER_ACTIONS = frozenset({"dynamodb:GetItem", "dynamodb:UpdateItem"})
 LEASE_ACTIONS = frozenset({"dynamodb:PutItem", "dynamodb:DeleteItem"})

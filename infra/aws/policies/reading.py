@@ -9,8 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from activities.providers.aws.duties import METHODS
-from activities.providers.registry import KINDS
+from activities.providers.aws.duties import DUTIES, METHODS, Duty
+from activities.providers.registry import KINDS, Registry
+from workflows.model.runbook import Role
+from workflows.model.verbs import Verb
 
 PROVIDERS = Path(__file__).parents[3] / "activities" / "providers" / "aws"
 ASKING = ("read", "pages")
@@ -135,18 +137,34 @@ def _part(path: Path) -> str:
     return path.relative_to(PROVIDERS).parts[0].removesuffix(".py")
 
 
+def acts_in_drills(kind: str) -> bool:
+    """Whether a drill ever asks it for anything: of data it is the clone that is acted on."""
+    found = Registry().get(kind)
+    clones = found.role is not Role.DATA or Verb.CLONE_DATA in found.verbs
+    return clones and bool(getattr(found, "in_drills", True))
+
+
+def in_a_drill(verb: str) -> str:
+    """The name of a verb where it acts on clones."""
+    return f"{verb} in a drill"
+
+
 def by_verb() -> dict[str, set[Call]]:
-    """The calls that each verb can come to, in any kind.
+    """The calls that each verb can come to, in any kind; those of a drill also in the kinds that act in one.
 
     Raises:
         NotLiteral: for a call that cannot be read.
     """
     found: dict[str, set[Call]] = {verb: set() for verb in sorted(METHODS)}
+    found |= {in_a_drill(verb): set() for verb in sorted(DUTIES[Duty.DRILL])}
     shared = [one for path in shared_files() if _part(path) not in SHARED_ENTRIES for one in functions_of(path)]
     for kind in kinds():
         functions = [*shared, *(one for path in kind_files(kind) for one in functions_of(path))]
         for verb in METHODS:
-            found[verb] |= reached(verb, functions)
+            calls = reached(verb, functions)
+            found[verb] |= calls
+            if verb in DUTIES[Duty.DRILL] and acts_in_drills(kind):
+                found[in_a_drill(verb)] |= calls
     for name in SHARED_ENTRIES:
         for path in (path for path in shared_files() if _part(path) == name):
             found[name] |= {call for one in functions_of(path) for call in one.calls}

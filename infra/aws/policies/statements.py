@@ -6,7 +6,7 @@ from typing import Any
 from activities.providers.aws.duties import DUTIES, Duty
 
 from . import actions as iam
-from .reading import Call
+from .reading import Call, in_a_drill
 
 Statement = dict[str, Any]
 Calls = Mapping[str, Iterable[Call]]
@@ -63,7 +63,8 @@ def wanted(duty: Duty, calls: Calls) -> set[str]:
 
 
 def _of(duty: Duty, calls: Calls) -> set[str]:
-    return {action for verb in DUTIES[duty] for call in calls[verb] for action in iam.actions(call)}
+    verbs = map(in_a_drill, DUTIES[duty]) if duty is Duty.DRILL else DUTIES[duty]
+    return {action for verb in verbs for call in calls[verb] for action in iam.actions(call)}
 
 
 def policy(duty: Duty, calls: Calls) -> dict[str, Any]:

@@ -1,6 +1,20 @@
 """Where moto's behaviour differs from what AWS documents: one module a service, one small function a method."""
 
-from infra.awssim.patches import aurora, autoscaling, dynamodb, ec2, efs, eks, rds, route53, s3, servicequotas
+from infra.awssim.patches import (
+    aurora,
+    autoscaling,
+    awslambda,
+    cloudformation,
+    dynamodb,
+    ec2,
+    efs,
+    eks,
+    rds,
+    route53,
+    s3,
+    servicequotas,
+    ssm,
+)
 from infra.awssim.patches.registry import PATCHES, Patch
 
 __all__ = [
@@ -9,6 +23,8 @@ __all__ = [
     "apply",
     "aurora",
     "autoscaling",
+    "awslambda",
+    "cloudformation",
     "dynamodb",
     "ec2",
     "efs",
@@ -17,6 +33,7 @@ __all__ = [
     "route53",
     "s3",
     "servicequotas",
+    "ssm",
 ]
 
 
