@@ -136,6 +136,8 @@ def _upload(world: World, denied: bool = False) -> dict[str, Any]:
 
 
 NO_FILES = "fs-0123456789abcdef0"
+
+
 def _proposal(world: World) -> dict[str, Any]:
     names = {"StackName": world.stack(EAST), "ChangeSetName": world.name(), "ChangeSetType": "UPDATE"}
     return {**names, "UsePreviousTemplate": True, "Parameters": seconds(60)}

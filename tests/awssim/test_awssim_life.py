@@ -95,5 +95,5 @@ def test_a_role_of_another_account_acts_there(sim: Simulator, world: World) -> N
 def test_what_it_does_not_know_is_an_error_that_says_so(world: World) -> None:
     mark = world.mark()
     with pytest.raises(ClientError, match="The simulator failed"):
-        world.once("drs", EAST).start_recovery(sourceServers=[{"sourceServerID": "s-0123456789abcdefg"}])
-    assert world.outcomes("StartRecovery", mark) == [Outcome.BROKEN]
+        world.once("gamelift", EAST).create_alias(Name="x", RoutingStrategy={"Type": "TERMINAL", "Message": "x"})
+    assert world.outcomes("CreateAlias", mark) == [Outcome.BROKEN]

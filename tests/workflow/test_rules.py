@@ -5,14 +5,17 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from temporalio.client import Client, WorkflowUpdateFailedError
+from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateStage
 
 from tests.support.bed import bed, eventually
 from tests.support.flow import cancelled, dead_primary, healthy, kept, parked_with
 from tests.support.sim import Fault, World
+from workflows.engine.gate import code_for
 from workflows.model.progress import ProgressView, RunState
+from workflows.model.report import Report
 from workflows.model.requests import Approval, RiskAcceptance
 from workflows.model.verbs import Verb
+from workflows.planning.steps import GATE
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -234,3 +237,47 @@ async def test_an_undo_that_fails_parks_the_others_go_on_and_retry_ends_it(clien
     assert report.end_state is RunState.COMPENSATED
     assert report.standing == ()
     kept(world)
+
+
+# --- Answers that come early ---
+
+
+async def test_an_answer_that_comes_with_what_opens_the_gate_waits_for_it(client: Client, tmp_path: Path) -> None:
+    """A worker without its cache is handed both in one task, and the answer first."""
+    world = healthy(choose_recovery_point=Fault("hang", 1))
+    async with bed(client, tmp_path, world) as b:
+        run = await b.start(planned=True)
+        await eventually(world.hanging.is_set)
+        report = await run.query("report", result_type=Report)
+        code = code_for(report.run_id, GATE, report.plan_sha256)
+        early = await run.start_update(
+            "approve",
+            Approval(approver="anna", code=code),
+            wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+            result_type=str,
+        )
+        assert (await b.progress(run)).gate is None, "nobody is asked yet"
+        world.released.set()
+        assert await early.result() == "Approved; the run goes on."
+        assert (await run.result()).end_state is RunState.RECOVERED
+
+
+async def test_an_early_answer_to_a_gate_that_never_opens_is_refused(client: Client, tmp_path: Path) -> None:
+    world = healthy(choose_recovery_point=Fault("hang", 1))
+    async with bed(client, tmp_path, world) as b:
+        run = await b.start(planned=True)
+        await eventually(world.hanging.is_set)
+        report = await run.query("report", result_type=Report)
+        code = code_for(report.run_id, GATE, report.plan_sha256)
+        early = await run.start_update(
+            "approve",
+            Approval(approver="anna", code=code),
+            wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+            result_type=str,
+        )
+        await b.tell(run, "abort")
+        world.released.set()
+        with pytest.raises(WorkflowUpdateFailedError) as refused:
+            await early.result()
+        assert "not waiting for an approval" in str(refused.value.cause)
+        assert (await run.result()).end_state is RunState.COMPENSATED

@@ -5,6 +5,7 @@ answer may be typed by hand in the Web UI: short JSON, or none at all.
 """
 
 from abc import abstractmethod
+from collections.abc import Callable
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -18,6 +19,7 @@ from workflows.model.runbook import Runbook
 
 from . import reporting
 from .executor import Executor
+from .gate import Gate
 from .hand_over import hand_over
 from .ledger import Ledger
 from .saga import Saga
@@ -69,8 +71,7 @@ class Answering:
         name="approve", description='Agree to go on: {"approver": "anna", "code": "the code shown in the details"}'
     )
     async def approve(self, answer: Approval) -> str:
-        gate = self.ledger.gate
-        assert gate is not None
+        gate = await self._open_gate(lambda: self._check_approval(answer))
         self.ledger.approvals.append(gate.record(answer, "approved", workflow.now()))
         self.changed()
         missing = gate.rule.required - len(gate.view().approved_by)
@@ -82,9 +83,7 @@ class Answering:
 
     @approve.validator
     def _check_approval(self, answer: Approval) -> None:
-        gate = self.ledger.gate
-        if gate is None or not self._is(StepState.WAITING, gate.step):
-            raise rejected("This run is not waiting for an approval. Its details say what it is doing.")
+        gate = self._insist_on_gate(StepState.WAITING, StepState.PENDING)
         objection = gate.objection(answer)
         if objection:
             raise rejected(objection)
@@ -93,8 +92,7 @@ class Answering:
         name="reject", description='Say no: {"approver": "anna", "code": "the code shown", "comment": "why"}'
     )
     async def reject(self, answer: Approval) -> str:
-        gate = self.ledger.gate
-        assert gate is not None
+        gate = await self._open_gate(lambda: self._check_approval(answer))
         self.ledger.approvals.append(gate.record(answer, "rejected", workflow.now()))
         self.changed()
         return "Rejected; everything that was begun is being undone."
@@ -109,20 +107,49 @@ class Answering:
         '{"by": "anna", "code": "the code shown", "loss": "the loss shown"}',
     )
     async def accept_data_loss(self, answer: LossAcceptance) -> str:
-        gate = self.ledger.gate
-        assert gate is not None
+        gate = await self._open_gate(lambda: self._check_data_loss(answer))
         self.ledger.approvals.append(gate.accept_loss(answer, workflow.now()))
         self.changed()
         return "Taken, on the record." if not gate.approved else "Taken, on the record; the run goes on."
 
     @accept_data_loss.validator
     def _check_data_loss(self, answer: LossAcceptance) -> None:
-        gate = self.ledger.gate
-        if gate is None or not self._is(StepState.WAITING, gate.step):
-            raise rejected("This run is not waiting for an approval. Its details say what it is doing.")
+        gate = self._insist_on_gate(StepState.WAITING, StepState.PENDING)
         objection = gate.objection_to_loss(answer)
         if objection:
             raise rejected(objection)
+
+    async def _open_gate(self, check: Callable[[], None]) -> Gate:
+        """The gate, once people are asked. A worker that has lost its cache is handed an answer together with the
+        result that opens the gate, and the answer first: so it waits until the gate is open, or never will be.
+
+        Raises:
+            ApplicationError: it never will be, or the answer does not pass its `check` any more.
+        """
+        gate = self.ledger.gate
+        assert gate is not None
+        if self._is(StepState.PENDING, gate.step):
+            await workflow.wait_condition(lambda: not self._is(StepState.PENDING, gate.step) or self._ending)
+            self._insist_on_gate(StepState.WAITING)
+            check()  # Another answer of the same person may have come first.
+        return gate
+
+    def _insist_on_gate(self, *states: StepState) -> Gate:
+        """The gate, in one of these states.
+
+        Raises:
+            ApplicationError: nobody is asked.
+        """
+        gate = self.ledger.gate
+        if gate is None or not any(self._is(state, gate.step) for state in states):
+            raise rejected("This run is not waiting for an approval. Its details say what it is doing.")
+        return gate
+
+    @property
+    def _ending(self) -> bool:
+        """Whether no further step begins."""
+        stopped = self.executor is not None and self.executor.stop is not None
+        return stopped or self.saga is not None or self.ledger.state.ended
 
     # --- Answers to a parked step ---
 

@@ -69,12 +69,14 @@ async def made(kind: str, folder: Path, world: World) -> AwsSubject:
     return subject
 
 
-async def there_and_back(subject: AwsSubject) -> None:
+async def there_and_back(subject: AwsSubject, *faults: Rule) -> None:
     """What a failover does with it, and what its undo does."""
     before = await subject.state()
-    await persist(subject.do)
+    async with subject.met_by(*faults):
+        await persist(subject.do)
+        if subject.undoable:
+            await persist(subject.undo)
     if subject.undoable:
-        await persist(subject.undo)
         assert await subject.state() == before
 
 
@@ -112,8 +114,7 @@ async def test_there_and_back_with_a_third_of_the_answers_lost_no_effect_is_had_
     assert wanted
     lossy = await made(kind, tmp_path, world)
     sure = Rule(kind=Kind.CUT, operation=lossy.operation, times=1)
-    async with lossy.met_by(sure, Rule(kind=Kind.CUT, probability=LOST, seed=15)):
-        await there_and_back(lossy)
+    await there_and_back(lossy, sure, Rule(kind=Kind.CUT, probability=LOST, seed=15))
     lost = sum(not line.answered for line in lines(lossy))
     print(f"{kind}: of {len(lines(lossy))} calls to change something {lost} lost their answer; effects: {wanted}")
     assert lost

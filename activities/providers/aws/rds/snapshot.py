@@ -1,7 +1,7 @@
 """Snapshots: taken of the side that serves, copied into the other region under its own key.
 
-The name of a snapshot is made of the step's key, and the copy has the same one: whoever asks again finds both. Where RDS
-itself takes them (`automated`), the name is made of the one that is copied, so that each is brought over once.
+The name of a snapshot is made of the step's key, and the copy has the same one: whoever asks again finds both. Where
+RDS itself takes them (`automated`), the name is made of the one that is copied, so that each is brought over once.
 """
 
 import hashlib
