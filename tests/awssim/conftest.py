@@ -5,13 +5,14 @@ from collections.abc import Iterator
 import pytest
 
 from infra.awssim.handle import Simulator
+from tests.awssim.nursery import Nursling
 from tests.awssim.world import World
 
 
 @pytest.fixture(scope="module")
 def sim() -> Iterator[Simulator]:
     """A fresh simulator."""
-    with Simulator() as simulator:
+    with Nursling() as simulator:
         yield simulator
 
 

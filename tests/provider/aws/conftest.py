@@ -12,6 +12,7 @@ from activities.providers.aws import calls
 from infra.aws.policies import actions, files
 from infra.awssim.handle import KEY, Simulator
 from infra.awssim.ledger import CallCount
+from tests.awssim.nursery import Nursling
 from tests.awssim.world import World
 from tests.support.iam import names
 
@@ -33,7 +34,7 @@ def unallowed(counts: list[CallCount]) -> set[str]:
 @pytest.fixture(scope="module")
 def sim() -> Iterator[Simulator]:
     """A fresh simulator, with a register in each region."""
-    with Simulator() as simulator, pytest.MonkeyPatch.context() as patch:
+    with Nursling() as simulator, pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", simulator.url)
         patch.setenv("AWS_ACCESS_KEY_ID", KEY)
         patch.setenv("AWS_SECRET_ACCESS_KEY", "canary-aws-secret")
