@@ -6,7 +6,7 @@ A pilot light is a group of size 0. Nothing is created or deleted by us, and the
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from activities.providers.by_hand import ByHand
 from workflows.model.messages import StepRequest
@@ -15,30 +15,17 @@ from workflows.model.verbs import Verb
 from .by_hand import IDENTITY, cli
 from .calls import Aws
 from .ids import GroupName
-from .levels import Change, Level, LevelProvider
+from .levels import Change, Level, LevelProvider, Sizes
 from .settings import AwsSettings, AwsSite
 
 
-class AsgSite(AwsSite):
+class AsgSite(Sizes, AwsSite):
     """The group of a site, and how large it is when the application runs there and when it does not."""
 
     group: GroupName
     desired: int = Field(ge=1, le=5000)
-    minimum: int | None = Field(default=None, ge=0)
-    """While it runs here; `desired` when left out."""
     idle: int = Field(default=0, ge=0, le=5000)
     """While it runs at the other site: 0 for a pilot light."""
-
-    @model_validator(mode="after")
-    def _sizes_fit(self) -> "AsgSite":
-        if (self.minimum or 0) > self.desired or self.idle > self.desired:
-            raise ValueError("`minimum` and `idle` are at most `desired`")
-        return self
-
-    def level(self, runs: bool) -> list[int]:
-        """Minimum and desired size."""
-        least = self.desired if self.minimum is None else self.minimum
-        return [least, self.desired] if runs else [min(self.idle, least), self.idle]
 
 
 class AsgSettings(AwsSettings):

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 from pydantic import Field, model_validator
 
 from activities.providers.by_hand import ByHand
-from workflows.model.base import Strict
 from workflows.model.messages import StepRequest
 from workflows.model.verbs import Verb
 
@@ -18,32 +17,19 @@ from .by_hand import IDENTITY, cli
 from .calls import Aws
 from .errors import Refused
 from .ids import ClusterName, NodegroupName
-from .levels import Change, Level, LevelProvider
+from .levels import Change, Level, LevelProvider, Sizes
 from .settings import AwsSettings, AwsSite
 
 ENDED = ("DELETING", "CREATE_FAILED", "DELETE_FAILED")
 
 
-class Nodegroup(Strict):
+class Nodegroup(Sizes):
     """How many nodes a group has."""
 
     name: NodegroupName
     desired: int = Field(ge=1, le=450)
-    minimum: int | None = Field(default=None, ge=0)
-    """While the application runs here; `desired` when left out."""
     idle: int = Field(default=0, ge=0, le=450)
-    """While it runs at the other site."""
-
-    @model_validator(mode="after")
-    def _sizes_fit(self) -> "Nodegroup":
-        if (self.minimum or 0) > self.desired or self.idle > self.desired:
-            raise ValueError("`minimum` and `idle` are at most `desired`")
-        return self
-
-    def level(self, runs: bool) -> list[int]:
-        """Minimum and desired size."""
-        least = self.desired if self.minimum is None else self.minimum
-        return [least, self.desired] if runs else [min(self.idle, least), self.idle]
+    """While it runs at the other site: 0 for a pilot light."""
 
 
 class EksSite(AwsSite):

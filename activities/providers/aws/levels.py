@@ -9,7 +9,9 @@ import functools
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
+
+from pydantic import Field, model_validator
 
 from activities.providers.base import now
 from workflows.model.base import Strict
@@ -40,6 +42,27 @@ class Level(Strict):
     reached: bool
     """Whether the world has come to it."""
     words: str
+
+
+class Sizes(Strict):
+    """How large a group is while the application runs at its site, and while it runs at the other one."""
+
+    desired: int = Field(ge=1)
+    minimum: int | None = Field(default=None, ge=0)
+    """While it runs here; `desired` when left out."""
+    idle: int = Field(default=0, ge=0)
+    """While it runs at the other site: 0 for a pilot light."""
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        if (self.minimum or 0) > self.desired or self.idle > self.desired:
+            raise ValueError("`minimum` and `idle` are at most `desired`")
+        return self
+
+    def level(self, runs: bool) -> list[int]:
+        """Minimum and desired size."""
+        least = self.desired if self.minimum is None else self.minimum
+        return [least, self.desired] if runs else [min(self.idle, least), self.idle]
 
 
 @dataclass(frozen=True)
