@@ -3,9 +3,16 @@ one-way pivot, and an end that is good or loud. What happened is read from the w
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
-from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateStage
+from temporalio.client import (
+    Client,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateHandle,
+    WorkflowUpdateStage,
+)
 
 from tests.support.bed import bed, eventually
 from tests.support.flow import cancelled, dead_primary, healthy, kept, parked_with
@@ -242,20 +249,25 @@ async def test_an_undo_that_fails_parks_the_others_go_on_and_retry_ends_it(clien
 # --- Answers that come early ---
 
 
+async def approved_early(run: WorkflowHandle[Any, Report]) -> WorkflowUpdateHandle[str]:
+    """An approval with the right code that the run has taken in, and not answered."""
+    report = await run.query("report", result_type=Report)
+    code = code_for(report.run_id, GATE, report.plan_sha256)
+    return await run.start_update(
+        "approve",
+        Approval(approver="anna", code=code),
+        wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+        result_type=str,
+    )
+
+
 async def test_an_answer_that_comes_with_what_opens_the_gate_waits_for_it(client: Client, tmp_path: Path) -> None:
     """A worker without its cache is handed both in one task, and the answer first."""
     world = healthy(choose_recovery_point=Fault("hang", 1))
     async with bed(client, tmp_path, world) as b:
         run = await b.start(planned=True)
         await eventually(world.hanging.is_set)
-        report = await run.query("report", result_type=Report)
-        code = code_for(report.run_id, GATE, report.plan_sha256)
-        early = await run.start_update(
-            "approve",
-            Approval(approver="anna", code=code),
-            wait_for_stage=WorkflowUpdateStage.ACCEPTED,
-            result_type=str,
-        )
+        early = await approved_early(run)
         assert (await b.progress(run)).gate is None, "nobody is asked yet"
         world.released.set()
         assert await early.result() == "Approved; the run goes on."
@@ -267,14 +279,7 @@ async def test_an_early_answer_to_a_gate_that_never_opens_is_refused(client: Cli
     async with bed(client, tmp_path, world) as b:
         run = await b.start(planned=True)
         await eventually(world.hanging.is_set)
-        report = await run.query("report", result_type=Report)
-        code = code_for(report.run_id, GATE, report.plan_sha256)
-        early = await run.start_update(
-            "approve",
-            Approval(approver="anna", code=code),
-            wait_for_stage=WorkflowUpdateStage.ACCEPTED,
-            result_type=str,
-        )
+        early = await approved_early(run)
         await b.tell(run, "abort")
         world.released.set()
         with pytest.raises(WorkflowUpdateFailedError) as refused:
