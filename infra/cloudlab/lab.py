@@ -78,10 +78,20 @@ def bring_back(info: CloudInfo, site: str) -> Outcome:
     return Outcome(changed=True, sentence=sentence)
 
 
+def receipts(info: CloudInfo, site: str) -> set[str]:
+    """Every receipt in the bucket of a site, past everything."""
+    return set(_audited(info, site)["receipts"])
+
+
 def orders(info: CloudInfo, site: str) -> tuple[set[tuple[str, int]], dict[str, int]]:
     """Every order in the database of a site, past everything; and the samples of two writers."""
-    found = httpx.get(f"{info.front(site)}/audit", timeout=10.0, trust_env=False).json()
+    found = _audited(info, site)
     return {(client, seq) for client, seq in found["orders"] or ()}, found["samples"]
+
+
+def _audited(info: CloudInfo, site: str) -> dict[str, Any]:
+    found: dict[str, Any] = httpx.get(f"{info.front(site)}/audit", timeout=10.0, trust_env=False).json()
+    return found
 
 
 def _start(info: CloudInfo, say: Say) -> CloudInfo:

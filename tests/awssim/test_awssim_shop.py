@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ import pytest
 from infra.awssim.faults import Kind, Rule
 from infra.awssim.handle import SimulatorControl
 from infra.awssim.shop import resources
-from infra.awssim.shop.config import DATABASE, GROUP, Config, Site
+from infra.awssim.shop.config import BUCKET, DATABASE, GROUP, Config, Site
+from infra.awssim.shop.plane import RECEIPT_EVERY
 from infra.lab.layout import ADDRESSES, LOOPBACK, Ports
 from infra.lab.load import ask_address
 
@@ -86,6 +88,24 @@ class Shop:
         """How many orders its database has."""
         return len(self.ask(site, "GET", "/audit")[1]["orders"])
 
+    def receipts(self, site: str) -> list[str]:
+        """Those in its bucket."""
+        return list(self.ask(site, "GET", "/audit")[1]["receipts"])
+
+    def lag(self) -> float | None:
+        """The newest `ReplicaLag` of the replica."""
+        asked = {"Namespace": "AWS/RDS", "MetricName": "ReplicaLag"}
+        asked |= {"Dimensions": [{"Name": "DBInstanceIdentifier", "Value": DATABASE}]}  # type: ignore[dict-item]
+        found = self.client("cloudwatch", WEST).get_metric_statistics(
+            **asked,
+            Period=1,
+            Statistics=["Maximum"],
+            StartTime=datetime.now(UTC) - timedelta(seconds=3),
+            EndTime=datetime.now(UTC) + timedelta(seconds=3),
+        )["Datapoints"]
+        newest = max(found, key=lambda one: one["Timestamp"], default=None)
+        return None if newest is None else float(newest["Maximum"])
+
     def lose(self, region: str) -> None:
         self.control.set_faults([Rule(kind=Kind.REGION_GONE, region=region)])
 
@@ -145,6 +165,39 @@ def test_a_lost_region_answers_nobody(shop: Shop) -> None:
     assert shop.order("primary") == 0
     shop.control.clear_faults()
     assert shop.order("primary") == 200
+
+
+def test_a_receipt_comes_to_the_other_bucket_once_and_not_back(shop: Shop) -> None:
+    while shop.order("primary") != 200 or shop.seq % RECEIPT_EVERY:
+        pass
+    key = f"receipts/ann/{shop.seq}"
+    eventually(lambda: key in shop.receipts("recovery"))
+    time.sleep(2 * LAG)
+    found = [
+        shop.client("s3", region).list_object_versions(Bucket=BUCKET.format(region=region), Prefix=key)["Versions"]
+        for region in (EAST, WEST)
+    ]
+    assert [len(versions) for versions in found] == [1, 1]
+    assert found[0][0]["VersionId"] == found[1][0]["VersionId"]
+    assert found[0][0]["LastModified"] == found[1][0]["LastModified"]
+
+
+def test_a_bucket_that_is_fenced_takes_no_order_and_no_role_is_asked(shop: Shop) -> None:
+    s3, name = shop.client("s3", EAST), BUCKET.format(region=EAST)
+    deny = {"Sid": "seawall-fence-1", "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject"}
+    deny["Resource"] = f"arn:aws:s3:::{name}/*"
+    s3.put_bucket_policy(Bucket=name, Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
+    assert shop.ask("primary", "POST", "/check", {"nonce": "a"}) == (503, {"error": "the bucket takes no write"})
+    s3.delete_bucket_policy(Bucket=name)
+    assert shop.order("primary") == 200
+
+
+def test_the_lag_of_a_replica_is_the_age_of_its_newest_transaction(shop: Shop) -> None:
+    """RDS's heartbeat keeps it low while nobody writes; nothing does when the source is gone."""
+    time.sleep(shop.config.heartbeat)
+    eventually(lambda: (shop.lag() or 99.0) < LAG + 2 * shop.config.heartbeat)
+    shop.lose(EAST)
+    eventually(lambda: (shop.lag() or 0.0) > LAG + 3 * shop.config.heartbeat)
 
 
 def test_what_had_not_arrived_is_lost_with_the_region(shop: Shop) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
+from activities.providers.aws.s3.marking import NAME as MARK
 from infra.awssim.ledger import Entry, Outcome
 from workflows.model.base import Message
 
@@ -21,13 +22,18 @@ class Effect(Message):
 
 
 def effects_of(lines: Iterable[Entry]) -> tuple[Effect, ...]:
-    """The calls of one run that took effect, in their order, without those to the register: it only takes notes."""
-    found = [one for one in lines if one.outcome is Outcome.TOOK_EFFECT and one.service != "dynamodb"]
+    """The calls of one run that took effect, in their order. Without those to the register, which only takes notes, and
+    without the marks in a bucket, which workers write all the time."""
+    found = [one for one in lines if one.outcome is Outcome.TOOK_EFFECT and not _is_note(one)]
     keys = [(one.region, one.service, one.operation, one.parameters, one.resources) for one in found]
     return tuple(
         Effect(region=region, service=service, operation=operation, resources=resources, times=times)
         for (region, service, operation, _, resources), times in Counter(keys).items()
     )
+
+
+def _is_note(one: Entry) -> bool:
+    return one.service == "dynamodb" or any(resource.endswith(f"/{MARK}") for resource in one.resources)
 
 
 def effects_table(moves: Iterable[tuple[str, tuple[Effect, ...]]]) -> Table:

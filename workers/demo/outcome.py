@@ -120,7 +120,8 @@ def judged(
 
 def outcome(scenario: str, moves: Sequence[DemoMove], reports: Sequence[Report], client: ClientView) -> DemoOutcome:
     """One cycle's outcome."""
-    losses = [report.lost_transactions for report in reports if report.operation in _MOVING]
+    moved = [report for report in reports if report.operation in _MOVING]
+    losses = [report.lost_transactions for report in moved]
     lost = None if None in losses else sum(count or 0 for count in losses)
     return DemoOutcome(
         scenario=scenario,
@@ -128,7 +129,7 @@ def outcome(scenario: str, moves: Sequence[DemoMove], reports: Sequence[Report],
         as_expected=all(move.as_expected for move in moves) and _is_clean(lost if losses else None, client),
         workflow_id=reports[-1].workflow_id,
         rta_seconds=max((r.rta_seconds for r in reports if r.rta_seconds is not None), default=None),
-        rpa_seconds=max((r.rpa_seconds for r in reports if r.rpa_seconds is not None), default=None),
+        rpa_seconds=max((r.rpa_seconds for r in moved or reports if r.rpa_seconds is not None), default=None),
         lost_transactions=lost if losses else None,
         client=client,
         steps=tuple(_step(step) for report in reports for step in report.steps),

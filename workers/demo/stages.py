@@ -59,7 +59,7 @@ class Stage(Protocol):
         """What is kept of the acknowledged writes, at the site to which users are sent."""
 
     def checksums(self) -> dict[str, str]:
-        """For each site one over all orders."""
+        """For each site one over all orders, and over all receipts where there are any."""
 
     def effects(self, after: int) -> list[Entry]:
         """What the effect ledger has behind that line; nothing where there is no ledger."""
@@ -133,10 +133,12 @@ class Cloud:
 
     def checksums(self) -> dict[str, str]:
         time.sleep(_ON_THE_WAY)
-        found = {name: cloudlab.orders(self.info, name)[0] for name in self.info.sites}
+        found: dict[str, list[object]] = {
+            name: [*sorted(cloudlab.orders(self.info, name)[0]), *sorted(cloudlab.receipts(self.info, name))]
+            for name in self.info.sites
+        }
         return {
-            name: f"{len(orders)}:{hashlib.sha256(repr(sorted(orders)).encode()).hexdigest()[:32]}"
-            for name, orders in found.items()
+            name: f"{len(held)}:{hashlib.sha256(repr(held).encode()).hexdigest()[:32]}" for name, held in found.items()
         }
 
     def effects(self, after: int) -> list[Entry]:

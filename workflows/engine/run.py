@@ -13,7 +13,7 @@ from temporalio.exceptions import ActivityError
 from workflows.model.entity import PREEMPTION
 from workflows.model.failure import Code
 from workflows.model.messages import Ref, StepRequest, StepResult, Target, site_queue
-from workflows.model.plan import Operation, Phase, Plan, Step
+from workflows.model.plan import Mode, Operation, Phase, Plan, Step
 from workflows.model.progress import ProgressView, RunState, StepState
 from workflows.model.report import Report, WriteReportRequest
 from workflows.model.runbook import PublicCheck
@@ -227,6 +227,7 @@ class RecoveryRun(Holding):
             public=self.public_check() if step.verb is Verb.VERIFY else None,
             choice=ledger.choice,
             max_lag=runbook.failback.max_lag.total_seconds(),
+            outage=(ledger.clock.detected or ledger.clock.declared) if ledger.mode is Mode.UNPLANNED else None,
             adopts=ledger.adopts,
         )
 

@@ -92,6 +92,8 @@ class StepRequest(Message):
     """Whether this is the undo of `ref.step`."""
     result: "StepResult | None" = None
     """Of the step that is undone, in an undo."""
+    outage: datetime | None = None
+    """In an unplanned move: when the outage was noticed or, where nobody said, declared."""
     adopts: int | None = None
     """The epoch of the run that was taken over: what it did under that epoch is as good as done by this one."""
 
@@ -180,6 +182,8 @@ class PlanRequest(Message):
     """Which recovery point is wanted."""
     at: datetime | None = None
     """The agreed time of the cutover."""
+    outage: datetime | None = None
+    """In an unplanned move: when the outage was noticed or, where nobody said, declared."""
     adopts: int | None = None
     """The epoch of the run that is taken over."""
     promoted: tuple[str, ...] = ()

@@ -22,7 +22,14 @@ async def newest(
     aws: Aws, namespace: str, metric: str, dimensions: dict[str, str], young: timedelta = YOUNG
 ) -> Datum | None:
     """The newest datum, the greatest of its minute; None when there is none that is young enough."""
-    at = now()
+    found = await since(aws, namespace, metric, dimensions, now() - young)
+    return max(found, key=lambda datum: datum.at, default=None)
+
+
+async def since(
+    aws: Aws, namespace: str, metric: str, dimensions: dict[str, str], beginning: datetime
+) -> tuple[Datum, ...]:
+    """All data from that moment on, each the greatest of its minute; of the newest, as many as one answer holds."""
     wanted = {
         "Namespace": namespace,
         "MetricName": metric,
@@ -32,13 +39,12 @@ async def newest(
         "cloudwatch",
         "get_metric_data",
         MetricDataQueries=[{"Id": "newest", "MetricStat": {"Metric": wanted, "Period": 60, "Stat": "Maximum"}}],
-        StartTime=at - young,
-        EndTime=at + timedelta(minutes=1),
+        StartTime=beginning,
+        EndTime=now() + timedelta(minutes=1),
         ScanBy="TimestampDescending",
     )
-    data = [
+    return tuple(
         Datum(value, when)
         for answer in found.get("MetricDataResults", [])
         for value, when in zip(answer.get("Values", []), answer.get("Timestamps", []), strict=False)
-    ]
-    return max(data, key=lambda datum: datum.at, default=None)
+    )

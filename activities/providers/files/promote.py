@@ -88,6 +88,6 @@ def _settle(tree: Tree) -> None:
         part.unlink(missing_ok=True)
     mark = marker.read(tree.path)
     if mark:
-        write(tree.state / "promoted-marker.json", mark.model_dump_json().encode())
+        write(tree.state / marker.PROMOTED, mark.model_dump_json().encode())
     else:
-        (tree.state / "promoted-marker.json").unlink(missing_ok=True)
+        (tree.state / marker.PROMOTED).unlink(missing_ok=True)

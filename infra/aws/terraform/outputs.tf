@@ -2,6 +2,11 @@ output "register_table" {
   value = aws_dynamodb_table.register.name
 }
 
+output "bucket" {
+  description = "`bucket` of aws.s3"
+  value       = aws_s3_bucket.bucket.id
+}
+
 output "group" {
   description = "`group` of aws.asg"
   value       = aws_autoscaling_group.fleet.name

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from flask import request
-from moto.iam.access_control import IAMPolicy
+from moto.iam.access_control import IAMPolicy, PermissionResult
 from moto.s3.exceptions import S3AccessDeniedError
 from moto.s3.models import FakeBucket
 from moto.s3.responses import S3Response
@@ -21,18 +21,27 @@ def get_permission(original: Function, this: Any, action: str, resource: str) ->
     """A bucket's policy that denies a write to all but some roles (`ArnNotLike`, `aws:PrincipalArn`) is held to."""
     if this.policy is None:
         return original(this, action, resource)
-    document = json.loads(this.policy)
+    # All the calls of an upload in parts are moto's `PostObject`; AWS asks for the permission to put.
+    asked = "s3:PutObject" if action == "s3:PostObject" else action
+    return _judged(json.loads(this.policy), _caller(this.account_id), asked, resource)
+
+
+def permits(policy: bytes | str | None, role: str, action: str, resource: str) -> bool:
+    """Whether a bucket's policy leaves this to a caller of the account; `role` is the ARN of the role that it acts
+    under, or empty."""
+    return policy is None or bool(_judged(json.loads(policy), role, action, resource) != PermissionResult.DENIED)
+
+
+def _judged(document: Any, role: str, action: str, resource: str) -> Any:
     given = document["Statement"]
     kept = []
     for statement in given if isinstance(given, list) else [given]:
         spared = statement.get("Condition", {}).get("ArnNotLike", {}).get("aws:PrincipalArn")
         if spared is None:
             kept.append(statement)
-        elif _caller(this.account_id) not in spared:
+        elif role not in spared:
             kept.append({key: value for key, value in statement.items() if key != "Condition"})
-    # All the calls of an upload in parts are moto's `PostObject`; AWS asks for the permission to put.
-    asked = "s3:PutObject" if action == "s3:PostObject" else action
-    return IAMPolicy(json.dumps({**document, "Statement": kept})).is_action_permitted(asked, resource)
+    return IAMPolicy(json.dumps({**document, "Statement": kept})).is_action_permitted(action, resource)
 
 
 @patch(S3Response, "_key_response", "s3", *WRITING)

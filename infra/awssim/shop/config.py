@@ -5,6 +5,7 @@ from pydantic import BaseModel, ConfigDict
 GROUP = BALANCER = "shop"
 DATABASE = "shop-db"
 """The same names at both sites."""
+BUCKET = "shop-receipts-{region}"
 
 
 class Site(BaseModel):
@@ -30,10 +31,12 @@ class Config(BaseModel):
     public_port: int
     sites: dict[str, Site]
     lag: float = 0.5
-    """Seconds that a committed order takes to the replica."""
+    """Seconds that a committed order takes to the replica, and a receipt to the other bucket."""
     boot: float = 1.5
     """Seconds that an instance takes to run."""
     change: float = 0.5
     """Seconds that a change of DNS takes to be INSYNC."""
+    heartbeat: float = 1.0
+    """Seconds between two commits of RDS's own; AWS has five minutes."""
     metrics: float = 1.0
     """Seconds between two data of a metric; CloudWatch has 60."""

@@ -40,7 +40,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/audit":
             orders = self.server.plane.orders(self.server.site)
             known = None if orders is None else [[order.client, order.seq] for order in orders]
-            self._send(200, {"orders": known, "samples": self.server.plane.samples()})
+            receipts = self.server.plane.receipts(self.server.site)
+            self._send(200, {"orders": known, "receipts": receipts, "samples": self.server.plane.samples()})
         else:
             self._guarded({})
 

@@ -25,8 +25,8 @@ class Copy:
     def __init__(self, log: Iterable[Order] = ()) -> None:
         self.log = list(log)
         self._known = {(order.client, order.seq) for order in self.log}
-        self.fed = time.monotonic()
-        """When it was last in touch with its source."""
+        self.newest = max((order.at for order in self.log), default=time.monotonic())
+        """When the newest transaction in it was committed (monotonic seconds), the service's own heartbeat included."""
 
     def add(self, order: Order) -> bool:
         """False when it was there already."""
@@ -35,23 +35,27 @@ class Copy:
             return False
         self._known.add(key)
         self.log.append(order)
+        self.newest = max(self.newest, order.at)
         return True
+
+    def beat(self) -> None:
+        """A commit of the service's own."""
+        self.newest = time.monotonic()
 
     def follow(self, source: "Copy", lag: float) -> None:
         """Take what was committed at the source at least `lag` seconds ago."""
-        self.fed = time.monotonic()
+        due = time.monotonic() - lag
         for order in source.log[len(self.log) :]:
-            if order.at + lag > self.fed:
-                break
+            if order.at > due:
+                return
             self.add(order)
+        if source.newest <= due:
+            self.newest = source.newest
 
-    def behind(self, source: "Copy", fed: bool) -> float:
-        """Seconds."""
-        now = time.monotonic()
-        if not fed:
-            return now - self.fed
-        waiting = source.log[len(self.log) : len(self.log) + 1]
-        return now - waiting[0].at if waiting else 0.0
+    @property
+    def age(self) -> float:
+        """Seconds since the newest transaction in it: what RDS for PostgreSQL tells as the lag of a replica."""
+        return time.monotonic() - self.newest
 
 
 class Books:

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from itertools import permutations
 from typing import Any
 
 from moto.backends import get_backend
@@ -11,10 +12,14 @@ from moto.core.utils import utcnow
 
 from infra.awssim.faults import Faults, Kind
 
-from .config import BALANCER, DATABASE, GROUP, Config
+from .config import BALANCER, BUCKET, DATABASE, GROUP, Config
+from .media import Media
 from .orders import Books, Copy, Order
 
 TICK_SECONDS = 0.02
+RECEIPT_EVERY = 10
+"""Of so many orders one has a receipt in the bucket."""
+RECEIPTS = "receipts/"
 
 
 class Unavailable(Exception):
@@ -32,6 +37,7 @@ class Plane:
         self.config = config
         self._faults = faults
         self._books = Books(self._source)
+        self._media = Media(self._backend("s3", "aws"))
         self._samples = {"all": 0, "two writers": 0, "none": 0}
         threading.Thread(target=self._tick, name="shop", daemon=True).start()
 
@@ -45,7 +51,10 @@ class Plane:
             Gone: the region is lost.
         """
         with self._books.lock:
-            return self._serving(site).add(Order(time.monotonic(), client, seq))
+            new = self._serving(site).add(Order(time.monotonic(), client, seq))
+        if new and seq % RECEIPT_EVERY == 0:
+            self._media.put(self._bucket(site), f"{RECEIPTS}{client}/{seq}", f"order {seq} of {client}")
+        return new
 
     def insist(self, site: str) -> None:
         """An order would be taken there now.
@@ -66,6 +75,10 @@ class Plane:
         found = self._database(self.config.sites[site].region)
         with self._books.lock:
             return None if found is None else list(self._books.of(found).log)
+
+    def receipts(self, site: str) -> list[str]:
+        """All receipts in the bucket of a site. For the audit, past everything."""
+        return self._media.names(self._bucket(site), RECEIPTS)
 
     def samples(self) -> dict[str, int]:
         """In how many looks, ten a second, both databases would have taken a write, or none."""
@@ -91,7 +104,12 @@ class Plane:
         found = self._database(region)
         if not self._writable(found, region):
             raise Unavailable("the database takes no write")
+        if not self._media.writable(self._bucket(site)):
+            raise Unavailable("the bucket takes no write")
         return self._books.of(found)
+
+    def _bucket(self, site: str) -> str:
+        return BUCKET.format(region=self.config.sites[site].region)
 
     def gone(self, region: str) -> bool:
         """Whether the region is lost. Its shop is as long as any part of it is: networks come back last."""
@@ -137,7 +155,7 @@ class Plane:
     # --- What goes on by itself ---
 
     def _tick(self) -> None:
-        told = looked = 0.0
+        told = looked = beaten = 0.0
         while True:
             time.sleep(TICK_SECONDS)
             with self._books.lock:
@@ -146,6 +164,10 @@ class Plane:
             if now - looked >= 0.1:
                 looked = now
                 self._sample()
+                self._replicate_media()
+            if now - beaten >= self.config.heartbeat:
+                beaten = now
+                self._beat()
             if now - told >= self.config.metrics:
                 told = now
                 self._tell_lag()
@@ -164,6 +186,19 @@ class Plane:
             if up:
                 self._books.of(database).follow(self._books.of(source), self.config.lag)
 
+    def _replicate_media(self) -> None:
+        for one, other in permutations(self.config.sites):
+            if not any(self.gone(self.config.sites[site].region) for site in (one, other)):
+                self._media.follow(self._bucket(one), self._bucket(other), self.config.lag)
+
+    def _beat(self) -> None:
+        """What RDS commits by itself, in every database that is no replica, whoever may reach it."""
+        with self._books.lock:
+            for site in self.config.sites.values():
+                found = self._database(site.region)
+                if found is not None and self._source(found) is None and found.status == "available":
+                    self._books.of(found).beat()
+
     def _sample(self) -> None:
         regions = [site.region for site in self.config.sites.values()]
         writers = [not self.gone(region) and self._writable(self._database(region), region) for region in regions]
@@ -172,12 +207,11 @@ class Plane:
         self._samples["none"] += not any(writers)
 
     def _tell_lag(self) -> None:
-        for database, source, up in self._replicas():
-            seconds = self._books.of(database).behind(self._books.of(source), up)
+        for database, _, _ in self._replicas():
             datum = {
                 "MetricName": "ReplicaLag",
                 "Dimensions": [{"Name": "DBInstanceIdentifier", "Value": database.db_instance_identifier}],
-                "Value": round(seconds, 3),
+                "Value": round(self._books.of(database).age, 3),
                 "Timestamp": utcnow(),
             }
             self._backend("cloudwatch", database.region).put_metric_data("AWS/RDS", [datum])

@@ -1,6 +1,7 @@
 """The resources of the shop in two regions, as its owner would make them: a run of Seawall makes none of these."""
 
 import functools
+import json
 import secrets
 from typing import Any
 
@@ -8,10 +9,12 @@ import boto3
 
 from infra.awssim.handle import KEY
 
-from .config import BALANCER, DATABASE, GROUP, Config
+from .config import BALANCER, BUCKET, DATABASE, GROUP, Config
 
 ZONE = "cloud.test"
 TTL_SECONDS = 5
+ROLE = "arn:aws:iam::123456789012:role/seawall"
+"""As which Seawall writes to a bucket that stands by."""
 RUNNING = 2
 """Instances while the shop runs at a site."""
 
@@ -25,6 +28,7 @@ def build(url: str, config: Config) -> dict[str, Any]:
         found |= {f"{name}_{key}": value for key, value in region.build(RUNNING if name == home else 0).items()}
     _Region(url, first.region).database(found[f"{home}_db_groups"])
     _Region(url, second.region).replica(first.region, found[f"{other}_db_groups"])
+    _buckets(url, first.region, second.region)
     found |= _name(url, config, str(found[f"{home}_balancer"]))
     return found
 
@@ -55,7 +59,7 @@ class _Region:
         self._register()
         balancer, target_group = self._balancer(network)
         self._instances(network, target_group, desired)
-        bucket = f"shop-media-{self.region}"
+        bucket = BUCKET.format(region=self.region)
         s3 = self.client("s3")
         s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": self.region})
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
@@ -63,6 +67,7 @@ class _Region:
             "region": self.region,
             "balancer": balancer,
             "bucket": bucket,
+            "role": ROLE,
             "db_groups": [database],
             "isolation_group": isolation,
             "drill_vpc": drill["vpc"],
@@ -149,6 +154,27 @@ class _Region:
             VPCZoneIdentifier=",".join(network["subnets"]),
             TargetGroupARNs=[target_group],
         )
+
+
+def _buckets(url: str, home: str, other: str) -> None:
+    """Each replicates to the other one, and only Seawall's role may write to the one that stands by."""
+    for region, copy in ((home, other), (other, home)):
+        rule = {"ID": "receipts", "Status": "Enabled", "Priority": 1, "Filter": {"Prefix": ""}}
+        rule |= {"Destination": {"Bucket": f"arn:aws:s3:::{BUCKET.format(region=copy)}"}}
+        rule |= {"DeleteMarkerReplication": {"Status": "Disabled"}}
+        client_of(url, "s3", region).put_bucket_replication(
+            Bucket=BUCKET.format(region=region), ReplicationConfiguration={"Role": ROLE, "Rules": [rule]}
+        )
+    standby = {
+        "Sid": "seawall-standby",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": ["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"],
+        "Resource": f"arn:aws:s3:::{BUCKET.format(region=other)}/*",
+        "Condition": {"ArnNotLike": {"aws:PrincipalArn": [ROLE]}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [standby]})
+    client_of(url, "s3", other).put_bucket_policy(Bucket=BUCKET.format(region=other), Policy=policy)
 
 
 def _name(url: str, config: Config, balancer: str) -> dict[str, Any]:

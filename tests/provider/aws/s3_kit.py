@@ -70,12 +70,12 @@ class Buckets(AwsSubject):
         keys = [one["Key"] for one in found if prefix or not one["Key"].startswith("_seawall/")]
         return {key: s3.get_object(Bucket=name, Key=key)["Body"].read().decode() for key in keys}
 
-    def replicate_by_service(self) -> None:
+    def replicate_by_service(self, source: str = OLD, copy: str = NEW) -> None:
         rule = {"ID": "all", "Status": "Enabled", "Priority": 1, "Filter": {"Prefix": ""}}
-        rule |= {"Destination": {"Bucket": f"arn:aws:s3:::{self.buckets[NEW]}"}}  # type: ignore[dict-item]
+        rule |= {"Destination": {"Bucket": f"arn:aws:s3:::{self.buckets[copy]}"}}  # type: ignore[dict-item]
         rule |= {"DeleteMarkerReplication": {"Status": "Enabled"}}  # type: ignore[dict-item]
-        self.s3[OLD].put_bucket_replication(
-            Bucket=self.buckets[OLD], ReplicationConfiguration={"Role": ROLE, "Rules": [rule]}
+        self.s3[source].put_bucket_replication(
+            Bucket=self.buckets[source], ReplicationConfiguration={"Role": ROLE, "Rules": [rule]}
         )
 
     def provider(self, over_: bool = False, **more: Any) -> S3Provider:

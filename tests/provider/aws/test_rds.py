@@ -17,7 +17,7 @@ from tests.provider.aws.rds_kit import COPIES, REGIONS, Databases
 from tests.provider.conformance import EPOCH
 from tests.provider.support import NEW, OLD
 from workflows.model.failure import Code, OutcomeUnknownError, PermanentError
-from workflows.model.observed import Reach
+from workflows.model.observed import Loss, Reach, RecoveryPoint
 from workflows.model.plan import Mode
 
 
@@ -148,15 +148,61 @@ async def test_a_broken_replication_is_not_a_lag_of_minus_one(pair: Looked) -> N
     assert caught.value.code is Code.REPLICA_FROZEN
 
 
-async def test_a_planned_move_waits_for_a_zero_that_was_measured_behind_the_fence(pair: Looked) -> None:
-    fenced = now() - timedelta(seconds=30)
+async def test_a_planned_move_waits_until_the_replica_holds_something_from_behind_the_fence(pair: Looked) -> None:
+    fenced = now() - timedelta(minutes=3)
     asked = pair.asked(mode=Mode.PLANNED, proofs=(pair.proof(fenced),))
-    pair.lag(0.0, fenced - timedelta(seconds=90))
     with pytest.raises(OutcomeUnknownError, match="no lag was measured"):
         await pair.provider(settle="1s").sync_delta(asked)
-    late = pair.asked(mode=Mode.PLANNED, proofs=(pair.proof(now() - timedelta(minutes=3)),))
-    pair.lag(0.0, now() - timedelta(seconds=5))
-    assert (await pair.provider().sync_delta(late)).after["lag_seconds"] == 0.0
+    pair.lag(200.0)  # measured behind the fence, and the newest that it holds is older
+    with pytest.raises(OutcomeUnknownError, match="holds all until"):
+        await pair.provider(settle="1s").sync_delta(asked)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 45.0], ids=["nothing is missing", "nobody writes, and RDS's heartbeat came"])
+async def test_a_replica_that_holds_something_from_behind_the_fence_lacks_nothing(pair: Looked, seconds: float) -> None:
+    asked = pair.asked(mode=Mode.PLANNED, proofs=(pair.proof(now() - timedelta(minutes=3)),))
+    pair.lag(seconds)
+    assert (await pair.provider().sync_delta(asked)).after["lag_seconds"] == seconds
+
+
+class TestLoss:
+    """What was lost at most."""
+
+    async def test_it_is_what_came_between_the_last_that_is_held_and_the_outage(self, pair: Looked) -> None:
+        outage = now() - timedelta(minutes=4)
+        before = outage - timedelta(seconds=70)
+        pair.lag(2.0, before)
+        pair.lag(310.0)  # it has grown by itself since
+        loss = await self._loss(pair, outage=outage)
+        assert loss.seconds == pytest.approx((outage - before).total_seconds() + 2.0, abs=60.0)
+        assert loss.seconds >= (outage - before).total_seconds() + 2.0
+        assert (loss.transactions, loss.bytes) == (None, None)
+
+    async def test_behind_a_proved_fence_it_is_nothing(self, pair: Looked) -> None:
+        pair.lag(1.0)
+        proofs = (pair.proof(now() - timedelta(minutes=3)).model_copy(update={"component": pair.name}),)
+        assert (await self._loss(pair, outage=now(), proofs=proofs)).seconds == 0.0
+
+    async def test_it_is_also_told_of_what_is_a_replica_no_more(self, pair: Looked) -> None:
+        pair.lag(1.0)
+        pair.rds[NEW].promote_read_replica(DBInstanceIdentifier=pair.name)
+        assert (await self._loss(pair, outage=now() - timedelta(minutes=3))).seconds == 0.0
+
+    async def test_of_a_snapshot_it_is_its_age(self, pair: Looked) -> None:
+        outage = now()
+        taken = outage - timedelta(hours=2)
+        point = RecoveryPoint(component="db", site=NEW, kind="snapshot", position="", name="monday", taken=taken)
+        assert (await self._loss(pair, outage=outage, point=point)).seconds == 7200.0
+
+    async def test_what_was_not_measured_is_not_none(self, pair: Looked) -> None:
+        pair.lag(-1.0)  # RDS's word for a replication that is broken
+        assert (await self._loss(pair, outage=now())).seconds is None
+        assert (await self._loss(pair)).seconds is None
+
+    async def _loss(self, pair: Looked, **more: Any) -> Loss:
+        found = (await pair.provider().measure_loss(pair.asked(**more))).loss
+        assert found is not None
+        return found
 
 
 async def test_a_region_that_is_gone_is_silent(pair: Looked, sim: Simulator) -> None:

@@ -223,8 +223,13 @@ async def test_a_copy_that_is_not_what_was_fenced_is_not_promoted(tmp_path: Path
     assert await subject.provider().probe_write(NEW) is Reach.STANDBY
 
 
-async def test_what_only_the_old_bucket_has_is_kept_before_it_is_overwritten(tmp_path: Path, world: World) -> None:
+@pytest.mark.parametrize("by_service", [False, True], ids=["by us", "by the service, one way"])
+async def test_what_only_the_old_bucket_has_is_kept_before_it_is_overwritten(
+    tmp_path: Path, world: World, by_service: bool
+) -> None:
     subject = Buckets(tmp_path, world)
+    if by_service:
+        subject.replicate_by_service(NEW, OLD)
     subject.put(OLD, a="1", b="2")
     provider, home = subject.provider(), subject.asked("home", EPOCH, OLD)
     await provider.sync_delta(subject.asked("sync"))

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, NamedTuple
 
 from activities.providers.aws.isolation import entrances
-from activities.providers.aws.metrics import newest
+from activities.providers.aws.metrics import Datum, newest
 from activities.providers.aws.waiting import until
 from activities.providers.base import now
 from workflows.model.base import in_words
@@ -109,22 +109,26 @@ async def protect(provider: "RdsProvider", request: StepRequest) -> StepResult:
             raise PermanentError(Code.NOT_PROTECTED, f"No snapshot stands at {old}.", "Take one, then retry.")
         return StepResult(detail=f"{kept[0].name} stands at {old}.", changed=False)
 
-    async def seen() -> float | None:
+    begun = now()
+
+    async def seen() -> Datum | None:
         found = await pair(provider, request)
         measured = await lag.of_replica(provider.aws(found.replica_site, request), found.replica.name)
-        return measured.value if measured and found.replica.replicating else None
+        return measured if found.replica.replicating else None
 
     behind = await until(
         seen,
-        lambda seconds: seconds is not None and seconds <= request.max_lag,
-        lambda seconds: f"the replica is {in_words(seconds)} behind",
+        # Of a source to which nobody writes the lag is that of its heartbeat: then that one arrived is the proof.
+        lambda one: one is not None and (one.value <= request.max_lag or lag.held_until(one) >= begun),
+        lambda one: f"the replica is {in_words(one.value if one else None)} behind",
         provider.context,
         provider.patience,
     )
+    assert behind is not None
     return StepResult(
-        detail=f"The replica at {request.target.source} is {in_words(behind)} behind.",
+        detail=f"The replica at {request.target.source} is {in_words(behind.value)} behind.",
         changed=False,
-        after={"lag_seconds": behind},
+        after={"lag_seconds": behind.value},
     )
 
 

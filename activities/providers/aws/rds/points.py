@@ -57,13 +57,18 @@ async def stream(provider: "RdsProvider", request: StepRequest) -> RecoveryPoint
     found = await provider.look(request, site)
     if found is None or not found.source:
         return None
-    measured = await lag.of_replica(provider.aws(site, request), found.name)
+    aws = provider.aws(site, request)
+    measured = await lag.of_replica(aws, found.name)
+    seconds = measured.value if measured else None
+    if request.outage is not None and (held := await lag.held(aws, found.name, request.outage)):
+        # What the replica says of itself grows for as long as the source is gone; no more is lost by waiting.
+        seconds = max(0.0, (request.outage - held).total_seconds())
     return RecoveryPoint(
         component=request.target.name,
         site=site,
         kind="stream",
         position=f"measured {measured.at:%Y-%m-%dT%H:%M:%SZ}" if measured else "not measured",
-        expected_loss=Lag(seconds=measured.value if measured else None),
+        expected_loss=Lag(seconds=seconds),
     )
 
 

@@ -8,7 +8,6 @@ from activities.providers.aws.errors import Refused
 from activities.providers.aws.landed import landed
 from activities.providers.aws.metrics import Datum
 from activities.providers.aws.waiting import until
-from workflows.model.base import in_words
 from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import StepRequest, StepResult
 from workflows.model.plan import Mode
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
 
 
 async def catch_up(provider: "RdsProvider", request: StepRequest) -> StepResult:
-    """Planned: wait until a lag of zero was measured in a minute that began behind the fence. Unplanned there is nobody
-    to receive from; what has arrived is applied by RDS as it promotes."""
+    """Planned: wait until the replica is known to hold something that was committed behind the fence, and so all that
+    was before it. Unplanned there is nobody to receive from; what has arrived is applied by RDS as it promotes."""
     site = request.target.site
     aws = provider.aws(site, request)
     found = await database.look(aws, provider.instance(site))
@@ -33,20 +32,26 @@ async def catch_up(provider: "RdsProvider", request: StepRequest) -> StepResult:
         return StepResult(detail="There is nobody to receive from; what has arrived is here.", changed=False)
     measured = await _in_step(provider, aws, found.name, fenced.at)
     return StepResult(
-        detail=f"Nothing was missing in the minute from {measured.at:%H:%M:%S} UTC on, behind the fence.",
+        detail=f"It holds all until {lag.held_until(measured):%H:%M:%S} UTC, which is behind the fence.",
         changed=False,
         after={"lag_seconds": measured.value, "measured": measured.at.isoformat()},
     )
 
 
 async def _in_step(provider: "RdsProvider", aws: Aws, name: str, fenced: datetime) -> Datum:
+    """A fenced source commits nothing but RDS's own heartbeat, at most five minutes later: that one is waited for."""
+
     async def seen() -> Datum | None:
-        return await lag.of_replica(aws, name, since=fenced)
+        return await lag.of_replica(aws, name)
 
     found = await until(
         seen,
-        lambda datum: datum is not None and datum.value <= 0,
-        lambda datum: f"{name} is {in_words(datum.value)} behind" if datum else "no lag was measured since the fence",
+        lambda datum: datum is not None and lag.held_until(datum) >= fenced,
+        lambda datum: (
+            f"{name} holds all until {lag.held_until(datum):%H:%M:%S} UTC; the fence was at {fenced:%H:%M:%S}"
+            if datum
+            else "no lag was measured lately"
+        ),
         provider.context,
         provider.patience,
     )

@@ -13,7 +13,7 @@ from workflows.model.observed import Observation, Reach
 from workflows.model.runbook import Role
 from workflows.model.verbs import Verb
 
-from . import by_hand, clone, database, fence, home, lag, points, promote, prune, rebuild, restore, snapshot
+from . import by_hand, clone, database, fence, home, lag, loss, points, promote, prune, rebuild, restore, snapshot
 from .settings import RdsSettings, RdsSite
 
 
@@ -36,6 +36,7 @@ class RdsProvider(AwsProvider):
             Verb.DISCARD_RESTORE,
             Verb.COMPARE_SITES,
             Verb.MEASURE_LAG,
+            Verb.MEASURE_LOSS,
             Verb.MEASURE_CAPACITY,
             Verb.VERIFY_CONSISTENCY,
             Verb.ARCHIVE_DIVERGED,
@@ -130,6 +131,9 @@ class RdsProvider(AwsProvider):
 
     async def measure_lag(self, request: StepRequest) -> StepResult:
         return await home.measure_lag(self, request)
+
+    async def measure_loss(self, request: StepRequest) -> StepResult:
+        return await loss.measure(self, request)
 
     async def measure_capacity(self, request: StepRequest) -> StepResult:
         return await home.measure_capacity(self, request)

@@ -7,11 +7,11 @@ from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import StepRequest, StepResult
 from workflows.model.observed import Reach
 
-from . import policy
+from . import marking, policy
 from .fence import probe
 from .listing import behind, current, position
 from .policy import Policy
-from .standing import RECORD, Record, record
+from .standing import Record, record, record_key
 
 if TYPE_CHECKING:
     from .provider import S3Provider
@@ -23,7 +23,7 @@ async def promote(provider: "S3Provider", request: StepRequest) -> StepResult:
     place, aws = provider.site(name), provider.aws(name, request)
     stands = await policy.read(aws, place)
     noted = await record(aws, settings, place)
-    wanted = Record(epoch=request.ref.epoch, key=request.ref.key)
+    wanted = await _record(provider, request, noted)
     await _fits(provider, request, stands, noted)
     provider.context.still_mine()
     before = await provider.register(name, request).claim({"role": stands.role, "statements": stands.ours})
@@ -32,7 +32,7 @@ async def promote(provider: "S3Provider", request: StepRequest) -> StepResult:
         provider.context.still_mine()
         content = wanted.model_dump_json().encode()
         # First, and by the role that a standby lets write: a bucket that takes writes always says since when.
-        await aws.change("s3", "put_object", Bucket=place.bucket, Key=f"{settings.own}{RECORD}", Body=content)
+        await aws.change("s3", "put_object", Bucket=place.bucket, Key=record_key(settings, place), Body=content)
     if stands.ours:
         provider.context.still_mine()
         await policy.write(aws, place, stands.with_only(None, stands.ours))
@@ -49,6 +49,14 @@ async def promote(provider: "S3Provider", request: StepRequest) -> StepResult:
         before=before,
         after={"role": "primary", "epoch": request.ref.epoch},
     )
+
+
+async def _record(provider: "S3Provider", request: StepRequest, noted: Record | None) -> Record:
+    """Of this promotion. Once it is noted its mark stays: the marks go on as soon as the bucket takes writes."""
+    if noted is not None and (noted.epoch, noted.key) == (request.ref.epoch, request.ref.key):
+        return noted
+    mark = await marking.read(provider, request.target.site, request)
+    return Record(epoch=request.ref.epoch, key=request.ref.key, mark=mark)
 
 
 async def _fits(provider: "S3Provider", request: StepRequest, stands: Policy, noted: Record | None) -> None:

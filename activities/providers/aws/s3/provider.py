@@ -1,5 +1,6 @@
 """The provider of the kind `aws.s3`: each verb is a function of this package."""
 
+from pathlib import Path
 from typing import ClassVar
 
 from activities.providers.aws.component import AwsProvider
@@ -7,10 +8,10 @@ from activities.providers.aws.settings import AwsSettings
 from activities.providers.by_hand import ByHand
 from workflows.model.messages import StepRequest, StepResult
 from workflows.model.observed import Observation, Reach
-from workflows.model.runbook import Role
+from workflows.model.runbook import Marker, Role
 from workflows.model.verbs import Verb
 
-from . import by_hand, consistency, diverged, fence, lag, observe, points, promote, restore, sync
+from . import by_hand, consistency, diverged, fence, lag, marking, observe, points, promote, restore, sync
 from .settings import S3Settings
 
 
@@ -29,6 +30,7 @@ class S3Provider(AwsProvider):
             Verb.SYNC_DELTA,
             Verb.PROMOTE,
             Verb.MEASURE_LAG,
+            Verb.MEASURE_LOSS,
             Verb.VERIFY_CONSISTENCY,
             Verb.ARCHIVE_DIVERGED,
             Verb.REBUILD_REPLICA,
@@ -40,6 +42,10 @@ class S3Provider(AwsProvider):
     Settings: ClassVar[type[AwsSettings]] = S3Settings
 
     settings: S3Settings
+
+    def ledger(self, component: str, site: str) -> Path:
+        """Where this worker notes the marks that it wrote at a site."""
+        return self.context.state_dir / f"markers-{component}-{site}.json"
 
     async def observe(self, component: str, site: str, observer: str) -> Observation:
         return await observe.observe(self, component, site, observer)
@@ -70,6 +76,13 @@ class S3Provider(AwsProvider):
 
     async def measure_lag(self, request: StepRequest) -> StepResult:
         return await lag.measure_lag(self, request)
+
+    async def measure_loss(self, request: StepRequest) -> StepResult:
+        return await marking.measure_loss(self, request)
+
+    async def keep_marking(self, component: str, marker: Marker, site: str) -> None:
+        """See `marking.keep_marking`."""
+        await marking.keep_marking(self, component, marker, site)
 
     async def verify_consistency(self, request: StepRequest) -> StepResult:
         return await consistency.verify(self, request)

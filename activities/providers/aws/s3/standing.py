@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from activities.providers.aws.calls import Aws
 from activities.providers.aws.errors import Nature, Refused, translate
+from activities.providers.marks import Mark
 from workflows.model.base import Message
 from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import StepRequest
@@ -17,19 +18,25 @@ from .settings import S3Settings, S3Site
 if TYPE_CHECKING:
     from .provider import S3Provider
 
-RECORD = "standing.json"
-
 
 class Record(Message):
     """An object below Seawall's own prefix of a bucket that was promoted."""
 
     epoch: int
     key: str
+    mark: Mark | None = None
+    """The newest mark that it had then."""
+
+
+def record_key(settings: S3Settings, place: S3Site) -> str:
+    """Where it stands. By the bucket's name: the service's replication brings it to the other bucket too, where it must
+    not be taken for that one's own."""
+    return f"{settings.own}standing/{place.bucket}.json"
 
 
 async def record(aws: Aws, settings: S3Settings, place: S3Site) -> Record | None:
     """The newest promotion of the bucket; None when there never was one."""
-    found = await body(aws, place, f"{settings.own}{RECORD}")
+    found = await body(aws, place, record_key(settings, place))
     return None if found is None else Record.model_validate_json(found)
 
 

@@ -6,12 +6,13 @@ from activities.providers.aws.calls import Aws
 from activities.providers.aws.errors import Refused
 from activities.providers.aws.waiting import until
 from activities.providers.base import now
+from activities.providers.marks import Mark
 from workflows.model.base import bytes_in_words
 from workflows.model.failure import Code, PermanentError, TemporaryError
 from workflows.model.messages import StepRequest, StepResult
 from workflows.model.plan import Mode
 
-from . import diverged, policy
+from . import diverged, marking, policy
 from .copying import Copier
 from .fence import stand_by
 from .listing import Item, behind, current, position
@@ -51,6 +52,7 @@ async def sync_delta(provider: "S3Provider", request: StepRequest) -> StepResult
         return StepResult(detail="What is here is what the lost site has sent.", changed=False)
     await standby(provider, request, name)
     source = provider.site(origin)
+    mark = await marking.read(provider, origin, request)
     items = await current(provider.aws(origin, request), provider.settings, source)
     if request.position and position(items.values()) != request.position:
         raise PermanentError(
@@ -58,24 +60,38 @@ async def sync_delta(provider: "S3Provider", request: StepRequest) -> StepResult
             f"The fenced bucket at {origin} is not what it was when it was fenced.",
             "Find out who writes there, unfence, and move again.",
         )
-    return await _bring(provider, request, origin, name, items)
+    return await _bring(provider, request, origin, name, items=items, mark=mark)
 
 
 async def _bring(
-    provider: "S3Provider", request: StepRequest, origin: str, into: str, items: dict[str, Item]
+    provider: "S3Provider",
+    request: StepRequest,
+    origin: str,
+    into: str,
+    *,
+    items: dict[str, Item],
+    mark: Mark | None,
+    wholly: bool = False,
 ) -> StepResult:
+    """`mark` stood at the source before `items` were listed. `wholly`: also what the service's replication does not
+    bring, since it was there before, or because the source never had what is to be deleted."""
     source, copy = provider.site(origin), provider.site(into)
     aws = provider.aws(into, request)
     by_service = await replicated(provider.aws(origin, request), source, copy)
+    # Where rules go both ways they bring that too, and what we wrote to the copy would come back upon newer objects.
+    by_us = not by_service or (wholly and not await replicated(aws, copy, source))
     new, gone = behind(provider.settings, items, await current(aws, provider.settings, copy))
     provider.within("deletions", len(gone), provider.settings.delete_cap)
     insist_on_versions(await aws.read("s3", "get_bucket_versioning", Bucket=copy.bucket), copy.bucket)
     provider.context.still_mine()
     await provider.register(into, request).claim({"new": len(new), "gone": len(gone)})
-    if not by_service:
+    if by_us:
         copier = Copier(aws, provider.settings, copy, provider.context.still_mine)
         await copier.copy(source.bucket, new, provider.context.heartbeat)
         await copier.delete(gone)
+    if not by_service and mark is not None:
+        provider.context.still_mine()
+        await marking.put(provider, into, mark, request)
     if by_service or request.position:
         # Where the source is still written to, our own copy is not held to what was written meanwhile.
         settings = provider.settings
@@ -87,7 +103,7 @@ async def _bring(
             provider.patience,
         )
     size = sum(one.size for one in new)
-    way = "came by the service's replication" if by_service else "were copied"
+    way = "were copied" if by_us else "came by the service's replication"
     return StepResult(
         detail=f"{len(new)} objects ({bytes_in_words(size)}) {way} to {copy.bucket}, {len(gone)} deletions followed.",
         changed=bool(new or gone),
@@ -114,8 +130,9 @@ async def rebuild(provider: "S3Provider", request: StepRequest) -> StepResult:
     await provider.register(old, request).claim({"role": stands.role, "statements": stands.ours})
     # First: nobody else may write there while it is being overwritten.
     stood_by = await stand_by(provider, request, old)
+    mark = await marking.read(provider, name, request)
     items = await current(provider.aws(name, request), provider.settings, provider.site(name))
-    done = await _bring(provider, request, name, old, items)
+    done = await _bring(provider, request, name, old, items=items, mark=mark, wholly=True)
     return done.model_copy(
         update={"changed": done.changed or stood_by, "after": done.after | {"role": "standby"}},
     )
