@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
-from activities.providers.aws.s3.marking import NAME as MARK
+from activities.providers.aws.s3.settings import MARK
 from infra.awssim.ledger import Entry, Outcome
 from workflows.model.base import Message
 

@@ -14,11 +14,10 @@ from workflows.model.messages import StepRequest, StepResult
 from workflows.model.runbook import Marker
 
 from . import policy, standing
+from .settings import MARK
 
 if TYPE_CHECKING:
     from .provider import S3Provider
-
-NAME = "mark.json"
 
 
 async def keep_marking(provider: "S3Provider", component: str, marker: Marker, site: str) -> None:
@@ -58,4 +57,4 @@ async def measure_loss(provider: "S3Provider", request: StepRequest) -> StepResu
 
 
 def _key(provider: "S3Provider") -> str:
-    return f"{provider.settings.own}{NAME}"
+    return f"{provider.settings.own}{MARK}"

@@ -9,6 +9,8 @@ from activities.providers.aws.settings import AwsSettings, AwsSite
 from workflows.model.base import Duration
 
 MIB = 2**20
+MARK = "mark.json"
+"""Beneath Seawall's own prefix; see `marking`."""
 
 
 class S3Site(AwsSite):
