@@ -236,8 +236,9 @@ async def test_a_node_group_that_cannot_grow_to_its_size_is_found(estate: Estate
         "ADDRESSES_SHORT",
         "QUOTA_SHORT",
     ]
-    spot = await estate.blocking("aws.eks", cluster=name, nodegroups=[{"name": "SPOT", "desired": 12}])
-    assert spot == ["ADDRESSES_SHORT"], "its quota is another one"
+    for desired, found in ((2, []), (3, ["QUOTA_SHORT"])):
+        spot = await estate.blocking("aws.eks", cluster=name, nodegroups=[{"name": "SPOT", "desired": desired}])
+        assert spot == found, "its quota is another one"
     assert await estate.blocking("aws.eks", cluster=name, nodegroups=[{"name": "nobody", "desired": 12}]) == []
 
 
@@ -255,6 +256,31 @@ async def test_tasks_that_find_no_address_are_found(estate: Estate) -> None:
     )
     for desired, found in ((11, []), (12, ["ADDRESSES_SHORT"])):
         assert await estate.blocking("aws.ecs", cluster=name, services=[{"name": name, "desired": desired}]) == found
+
+
+async def test_tasks_that_are_more_than_fargate_may_run_are_found(estate: Estate) -> None:
+    """Six vCPUs, of which a metric of AWS's own says how many run."""
+    ecs, name = estate.world.client("ecs", WEST), estate.world.name()
+    ecs.create_cluster(clusterName=name)
+    container = {"name": "web", "image": "web", "memory": 128}
+    ecs.register_task_definition(
+        family=name, containerDefinitions=[container], networkMode="awsvpc", cpu="2048", memory="4096"
+    )
+    ecs.create_service(
+        cluster=name,
+        serviceName=name,
+        taskDefinition=name,
+        desiredCount=0,
+        launchType="FARGATE",
+        networkConfiguration={"awsvpcConfiguration": {"subnets": [estate.subnet], "securityGroups": []}},
+    )
+    for desired, found in ((3, []), (4, ["QUOTA_SHORT"])):
+        assert await estate.blocking("aws.ecs", cluster=name, services=[{"name": name, "desired": desired}]) == found
+    used = {"Service": "Fargate", "Type": "Resource", "Resource": "vCPU", "Class": "On-Demand"}
+    dimensions = [{"Name": key, "Value": value} for key, value in used.items()]
+    datum = {"MetricName": "ResourceCount", "Dimensions": dimensions, "Value": 1.0, "Timestamp": now()}
+    estate.world.client("cloudwatch", WEST).put_metric_data(Namespace="AWS/Usage", MetricData=[datum])
+    assert await estate.blocking("aws.ecs", cluster=name, services=[{"name": name, "desired": 3}]) == ["QUOTA_SHORT"]
 
 
 async def test_what_stands_already_is_not_launched_again(estate: Estate) -> None:

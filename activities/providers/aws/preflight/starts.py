@@ -23,6 +23,10 @@ class Start:
     subnets: tuple[str, ...]
     spread: bool = False
     """Over all subnets alike, as an Auto Scaling group does; else all in the first one that has room."""
+    spot: bool = False
+    """Of the capacity that AWS may take back: it has quotas of its own."""
+    task_vcpus: float = 0.0
+    """Of one task on Fargate."""
     dry_run: dict[str, Any] | None = None
     """Parameters with which RunInstances can be asked, and nothing is launched."""
     existing: tuple[str, ...] = ()
@@ -115,13 +119,13 @@ async def _nodegroup(aws: Aws, cluster: str, name: str, desired: int) -> list[St
         return []  # The look at the component tells.
     group = told["nodegroup"]
     missing = max(0, desired - group["scalingConfig"]["desiredSize"])
-    # Spot instances have a quota of their own, and fall back on each other's types.
-    types = () if group.get("capacityType") == "SPOT" else tuple(group.get("instanceTypes", ())[:1])
-    return [Start(missing, types, tuple(group.get("subnets", ())), spread=True)] if missing else []
+    types, subnets = tuple(group.get("instanceTypes", ())[:1]), tuple(group.get("subnets", ()))
+    return [Start(missing, types, subnets, spread=True, spot=group.get("capacityType") == "SPOT")] if missing else []
 
 
 async def _services(aws: Aws, cluster: str, wanted: dict[str, int]) -> list[Start]:
-    """Of tasks with a network of their own the addresses; on what they run is another component's business."""
+    """Of tasks with a network of their own the addresses, of those on Fargate the vCPUs; on what else they run is
+    another component's business."""
     names, found = list(wanted), []
     for first in range(0, len(names), 10):  # DescribeServices takes no more at once.
         told = await aws.read("ecs", "describe_services", cluster=cluster, services=names[first : first + 10])
@@ -131,8 +135,23 @@ async def _services(aws: Aws, cluster: str, wanted: dict[str, int]) -> list[Star
         missing = wanted[one["serviceName"]] - one.get("runningCount", 0)
         subnets = one.get("networkConfiguration", {}).get("awsvpcConfiguration", {}).get("subnets", ())
         if missing > 0 and subnets:
-            started.append(Start(missing, (), tuple(subnets), spread=True))
+            on = _fargate(one)
+            vcpus = await _task_vcpus(aws, one["taskDefinition"]) if on else 0.0
+            spot = on == "FARGATE_SPOT"
+            started.append(Start(missing, (), tuple(subnets), spread=True, spot=spot, task_vcpus=vcpus))
     return started
+
+
+def _fargate(service: Mapping[str, Any]) -> str:
+    """`FARGATE`, `FARGATE_SPOT`, or nothing for a service on instances. Of a mixture the capacity with most weight."""
+    strategy = service.get("capacityProviderStrategy") or [{"capacityProvider": service.get("launchType", "")}]
+    first = max(strategy, key=lambda one: (one.get("weight", 0), one.get("base", 0)))["capacityProvider"]
+    return str(first) if str(first).startswith("FARGATE") else ""
+
+
+async def _task_vcpus(aws: Aws, definition: str) -> float:
+    found = await aws.read("ecs", "describe_task_definition", taskDefinition=definition)
+    return int(found["taskDefinition"].get("cpu") or 0) / 1024
 
 
 async def _type_of(aws: Aws, group: dict[str, Any]) -> str:
