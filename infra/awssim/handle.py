@@ -1,5 +1,6 @@
 """The simulator as seen from a program that uses it: start it, ask it, end it."""
 
+import functools
 import json
 import subprocess
 import sys
@@ -18,6 +19,15 @@ ROOT = Path(__file__).parents[2]
 KEY = "AWSSIM00000000000000"
 """Twenty characters, as moto wants a key to be; it belongs to the default account."""
 PATIENCE = 10.0
+
+
+@functools.cache
+def session() -> Any:
+    """One for all clients of this process: each session reads what the SDK knows of a service anew, which takes longer
+    than most calls."""
+    import boto3  # here, so that the handle alone does not cost its load
+
+    return boto3.session.Session(KEY, "not-a-secret")
 
 
 class AwssimError(Exception):
@@ -131,11 +141,8 @@ class Simulator:
 
     def client(self, service: str, region: str, **config: Any) -> Any:
         """A boto3 client of a region; `config` goes into botocore's `Config`."""
-        import boto3  # here, so that the handle alone does not cost its load
-        from botocore.config import Config
+        from botocore.config import Config  # here, so that the handle alone does not cost its load
 
-        client = boto3.session.Session(KEY, "not-a-secret", region_name=region).client(
-            service, endpoint_url=self.url, config=Config(**config)
-        )
+        client = session().client(service, region_name=region, endpoint_url=self.url, config=Config(**config))
         self._clients.append(client)
         return client

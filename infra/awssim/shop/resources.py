@@ -5,9 +5,7 @@ import json
 import secrets
 from typing import Any
 
-import boto3
-
-from infra.awssim.handle import KEY
+from infra.awssim.handle import session
 
 from .config import BALANCER, BUCKET, DATABASE, GROUP, Config
 
@@ -194,8 +192,7 @@ def _name(url: str, config: Config, balancer: str) -> dict[str, Any]:
 @functools.cache
 def client_of(url: str, service: str, region: str) -> Any:
     """A client; kept, since to make one takes longer than to use it."""
-    session = boto3.session.Session(KEY, "not-a-secret", region_name=region)
-    return session.client(service, endpoint_url=url)
+    return session().client(service, region_name=region, endpoint_url=url)
 
 
 def isolate(url: str, region: str, group: str) -> None:
