@@ -4,7 +4,7 @@ These are activities because workflow code cannot send an update to another work
 entity: asking again after a lost reply gives the same lease.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 from temporalio import activity
 from temporalio.client import Client, WithStartWorkflowOperation, WorkflowUpdateFailedError
@@ -12,6 +12,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from workflows.model.base import Message
 from workflows.model.entity import (
     AcquireRequest,
     ApplicationState,
@@ -27,6 +28,8 @@ from workflows.model.messages import CONTROL_QUEUE, TASK_TIMEOUT
 
 from .wire import on_the_wire
 
+R = TypeVar("R")
+
 
 def entity(application: str) -> WithStartWorkflowOperation[Any, Any]:
     """The start of the application's entity, where it does not run yet."""
@@ -40,6 +43,21 @@ def entity(application: str) -> WithStartWorkflowOperation[Any, Any]:
     )
 
 
+async def ask_entity(client: Client, application: str, update: str, request: Message, result: type[R]) -> R:
+    """What the entity answers; started when it does not run yet. Most often it does, and a plain update is quicker."""
+    handle = client.get_workflow_handle(application_workflow_id(application))
+    try:
+        answer: R = await handle.execute_update(update, request, result_type=result)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        start = entity(application)
+        answer = await client.execute_update_with_start_workflow(
+            update, request, start_workflow_operation=start, result_type=result
+        )
+    return answer
+
+
 class Leases:
     """Takes and gives back the right to change an application."""
 
@@ -48,29 +66,16 @@ class Leases:
 
     @activity.defn(name="acquire_lease")
     async def acquire_lease(self, request: AcquireRequest) -> Lease:
-        """Ask the entity, starting it when it does not run yet. Most often it does, and a plain update is quicker.
+        """Ask the entity.
 
         Raises:
             PermanentError: APPLICATION_BUSY, naming the holder.
         """
         with on_the_wire():
             try:
-                return await self._ask(request)
+                return await ask_entity(self._client, request.application, "acquire_lease", request, Lease)
             except WorkflowUpdateFailedError as error:
                 raise await self._refusal(error, request) from None
-
-    async def _ask(self, request: AcquireRequest) -> Lease:
-        handle = self._client.get_workflow_handle(application_workflow_id(request.application))
-        try:
-            lease: Lease = await handle.execute_update("acquire_lease", request, result_type=Lease)
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
-            start = entity(request.application)
-            lease = await self._client.execute_update_with_start_workflow(
-                "acquire_lease", request, start_workflow_operation=start, result_type=Lease
-            )
-        return lease
 
     @activity.defn(name="release_lease")
     async def release_lease(self, request: ReleaseRequest) -> ApplicationState:

@@ -5,7 +5,8 @@ from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import GrpcCompression
 
-from workers.converter import DATA_CONVERTER
+from workers.codec import ring
+from workers.converter import converter
 from workers.settings import Settings
 from workflows.model.failure import Code, PermanentError
 
@@ -26,7 +27,7 @@ async def connect(settings: Settings) -> Client:
             tls=secured.get("tls"),
             api_key=secured.get("api_key"),
             rpc_metadata=secured.get("rpc_metadata", {}),
-            data_converter=DATA_CONVERTER,
+            data_converter=converter(ring()),
             runtime=_quiet_runtime(),
             # Payloads are small and the server is near: compressing costs milliseconds on every step.
             grpc_compression=GrpcCompression.NONE,

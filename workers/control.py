@@ -24,6 +24,7 @@ from workflows.model.failure import Code, PermanentError
 from workflows.model.hand_over import HandOver
 from workflows.model.messages import CONTROL_QUEUE, TASK_TIMEOUT
 from workflows.model.progress import ProgressView, RunState
+from workflows.model.proof import Proof
 from workflows.model.report import Report
 from workflows.model.requests import (
     Answer,
@@ -42,6 +43,7 @@ from workflows.model.requests import (
 M = TypeVar("M", bound=BaseModel)
 
 RUN_TYPES = ("Failover", "Switchover", "Failback", "Reprotect", "Drill")
+NO_PROOF = Proof()
 _POLL_SECONDS = 0.25
 PATIENCE = timedelta(seconds=10)
 
@@ -240,14 +242,18 @@ async def _closed(client: Client, run: str) -> None:
         await _handle(client, run).result()
 
 
-async def approve(client: Client, run: str, approver: str, code: str, comment: str = "") -> str:
+async def approve(
+    client: Client, run: str, approver: str, code: str, comment: str = "", proof: Proof = NO_PROOF
+) -> str:
     """Answer a gate with yes; what the run said to it."""
-    return await _update(client, run, "approve", checked(Approval, approver=approver, code=code, comment=comment))
+    given = checked(Approval, approver=approver, code=code, comment=comment, **proof.model_dump())
+    return await _update(client, run, "approve", given)
 
 
-async def reject(client: Client, run: str, approver: str, code: str, comment: str = "") -> str:
+async def reject(client: Client, run: str, approver: str, code: str, comment: str = "", proof: Proof = NO_PROOF) -> str:
     """Answer a gate with no."""
-    return await _update(client, run, "reject", checked(Approval, approver=approver, code=code, comment=comment))
+    given = checked(Approval, approver=approver, code=code, comment=comment, **proof.model_dump())
+    return await _update(client, run, "reject", given)
 
 
 async def answer(client: Client, run: str, action: str, by: str, step: str | None = None, reason: str = "") -> str:
@@ -255,17 +261,18 @@ async def answer(client: Client, run: str, action: str, by: str, step: str | Non
     return await _update(client, run, action, checked(Answer, by=by, step=step, reason=reason))
 
 
-async def accept_risk(client: Client, run: str, by: str, code: str, statement: str) -> str:
+async def accept_risk(client: Client, run: str, by: str, code: str, statement: str, proof: Proof = NO_PROOF) -> str:
     """Accept the risk of two writers, where the fence could not be proved."""
-    risk = checked(RiskAcceptance, by=by, code=code, statement=statement)
+    risk = checked(RiskAcceptance, by=by, code=code, statement=statement, **proof.model_dump())
     return await _update(client, run, "accept_split_brain_risk", risk)
 
 
-async def accept_data_loss(client: Client, run: str, by: str, code: str, loss: str, reason: str = "") -> str:
+async def accept_data_loss(
+    client: Client, run: str, by: str, code: str, loss: str, reason: str = "", proof: Proof = NO_PROOF
+) -> str:
     """Accept a loss beyond the RPO by its figure."""
-    return await _update(
-        client, run, "accept_data_loss", checked(LossAcceptance, by=by, code=code, loss=loss, reason=reason)
-    )
+    given = checked(LossAcceptance, by=by, code=code, loss=loss, reason=reason, **proof.model_dump())
+    return await _update(client, run, "accept_data_loss", given)
 
 
 async def list_runs(client: Client, application: str | None = None, limit: int = 50) -> list[dict[str, Any]]:

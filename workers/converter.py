@@ -7,6 +7,7 @@ becomes a short `ApplicationError`, and errors of that kind carry no stack trace
 
 import dataclasses
 import typing
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -23,6 +24,7 @@ from temporalio.converter import (
 )
 from temporalio.exceptions import ApplicationError
 
+from workers.codec import Encryption
 from workflows.model.failure import Code
 
 _FOR_PEOPLE = frozenset({"Rejected", *(code.value for code in Code)}) - {Code.INTERNAL}
@@ -82,6 +84,20 @@ class ReadableFailures(DefaultFailureConverter):
             failure.stack_trace = ""
 
 
+class SealedFailures(ReadableFailures):
+    """The same, whose words are encrypted with the payloads: the text of an error tells as much as a result."""
+
+    def __init__(self) -> None:
+        super().__init__(encode_common_attributes=True)
+
+
 DATA_CONVERTER = dataclasses.replace(
     DataConverter.default, payload_converter_class=ReadablePayloads, failure_converter_class=ReadableFailures
 )
+
+
+def converter(keys: Mapping[str, bytes]) -> DataConverter:
+    """The converter of this process; with keys, one that encrypts."""
+    if not keys:
+        return DATA_CONVERTER
+    return dataclasses.replace(DATA_CONVERTER, payload_codec=Encryption(keys), failure_converter_class=SealedFailures)

@@ -29,6 +29,8 @@ class Settings:
     """The worker deployment whose builds runs are pinned to; empty where one build replaces the other in place."""
     build: str = ""
     """What this build is called; made of the package's version and the workflows' source when empty."""
+    people: Path = Path(".seawall/people.json")
+    """The register of approvers. Control workers read it, `seawall approver` writes it."""
 
 
 def read_settings() -> Settings:
@@ -46,6 +48,7 @@ def read_settings() -> Settings:
         secured=origin == _GIVEN,
         deployment=os.environ.get("SEAWALL_DEPLOYMENT", ""),
         build=os.environ.get("SEAWALL_BUILD_ID", ""),
+        people=Path(os.environ.get("SEAWALL_PEOPLE") or lab.get("people") or ".seawall/people.json"),
     )
 
 

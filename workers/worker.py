@@ -32,9 +32,12 @@ from activities.measure_capacity import MeasureCapacity
 from activities.measure_lag import MeasureLag
 from activities.measure_loss import MeasureLoss
 from activities.observe import Observe
+from activities.people.register import Register as PeopleRegister
+from activities.people.signatures import ALLOWED_SIGNERS
 from activities.preflight import Preflight
 from activities.promote import Promote
 from activities.protect import Protect
+from activities.prove import Prove
 from activities.providers.registry import Registry
 from activities.prune import Prune
 from activities.rebuild_replica import RebuildReplica
@@ -118,6 +121,7 @@ def control_activities(client: Client, settings: Settings, registry: Registry) -
     runbooks.read_ahead()
     return [
         runbooks.load_runbook,
+        Prove(client, PeopleRegister(settings.people), settings.runbooks / ALLOWED_SIGNERS).prove,
         leases.acquire_lease,
         leases.release_lease,
         leases.application_state,

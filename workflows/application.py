@@ -11,7 +11,7 @@ from datetime import timedelta
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from workflows.engine import janitor
+from workflows.engine import janitor, proof_book
 from workflows.engine.entity_words import show
 from workflows.engine.janitor import Held
 from workflows.model.entity import (
@@ -24,16 +24,13 @@ from workflows.model.entity import (
     Orphan,
     ReleaseRequest,
     ReplicationState,
-    UsedApproval,
 )
 from workflows.model.failure import Code
 from workflows.model.plan import Operation
 from workflows.model.progress import RunState
+from workflows.model.proof import UseProof
 from workflows.model.requests import FreeRequest
 from workflows.model.schedules import HoldSchedulesRequest
-
-MOST_APPROVALS = 100
-"""So many used approval codes are remembered; a reset is asked for long before as many runs have passed."""
 
 MOST_ENDED = 200
 """So many ended runs are remembered, each of which is never repeated."""
@@ -166,7 +163,7 @@ class Application:
         current = self._state
         held = current.rehearsal if request.rehearsal else current.lease
         mine = held is not None and held.holder == request.holder
-        self._remember(request.approvals)
+        self._become(used_approvals=proof_book.remembered(current.used_approvals, request.approvals))
         if mine and current.orphan is not None and not request.rehearsal:
             self._become(orphan=None)  # Who asks again lives: the watch was wrong, and begins anew.
         if held is not None and mine and held.epoch > request.floor:
@@ -214,7 +211,8 @@ class Application:
                 Code.RUNBOOK_INVALID,
                 f"{current.application} is active at {current.active_site}, which the runbook no longer names.",
             )
-        self._check_approvals(request)
+        if (sentence := proof_book.used_elsewhere(current.used_approvals, request.approvals)) is not None:
+            raise _refusal(Code.REJECTED, sentence)
 
     def _check_holder(self, request: AcquireRequest) -> None:
         """Somebody else's lease is taken over only where its run is known to have ended, and only under the epoch that
@@ -243,24 +241,6 @@ class Application:
             raise _refusal(
                 Code.LEASE_LOST, f"The orphaned lease is of epoch {lease.epoch}, not {request.adopts}; look again."
             )
-
-    def _check_approvals(self, request: AcquireRequest) -> None:
-        """A reset rewinds a run with the answers that it got; here they are remembered."""
-        used = {known.code: known for known in self._state.used_approvals}
-        for asked in request.approvals:
-            known = used.get(asked.code)
-            if known is not None and known.run_id != asked.run_id:
-                raise _refusal(
-                    Code.REJECTED,
-                    f"The approval {asked.code} by {asked.approver} was used already, by {known.holder} at "
-                    f"{known.at:%Y-%m-%d %H:%M:%S} UTC. An approval counts once; start a new run and ask again.",
-                )
-
-    def _remember(self, approvals: tuple[UsedApproval, ...]) -> None:
-        known = self._state.used_approvals
-        new = tuple(approval for approval in approvals if approval not in known)
-        if new:
-            self._become(used_approvals=(*known, *new)[-MOST_APPROVALS:])
 
     @workflow.update(name="release_lease", description="Asked by runs at their end. Not for people.")
     async def release_lease(self, request: ReleaseRequest) -> ApplicationState:
@@ -303,6 +283,17 @@ class Application:
             f"{request.holder} cannot give back epoch {request.epoch} of {current.application}: "
             f"the lease is held by {by}.",
         )
+
+    # --- Proofs ---
+
+    @workflow.update(name="use_proof", description="Told by the activity that checks proofs. Not for people.")
+    async def use_proof(self, told: UseProof) -> None:
+        self._become(**proof_book.noted(self._state, told, workflow.now()))
+
+    @use_proof.validator
+    def _check_proof(self, told: UseProof) -> None:
+        if (sentence := proof_book.why_not(self._state, told, workflow.now())) is not None:
+            raise _refusal(Code.REJECTED, sentence)
 
     # --- What else is told to it ---
 

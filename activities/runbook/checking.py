@@ -7,6 +7,7 @@ from pathlib import Path
 from activities.providers.base import Provider
 from activities.providers.registry import Registry
 from workflows.model.failure import SeawallError
+from workflows.model.proof import ProofKind
 from workflows.model.runbook import Role, Runbook
 from workflows.model.runbook_rules import RuleProblem, problems
 from workflows.model.verbs import Verb
@@ -83,6 +84,9 @@ class Reading:
         self._check_kinds(tree)
         if self.runbook is None:
             return
+        if find(tree, ("approvals", "proofs")) is None:
+            wanted = self.runbook.approvals.model_copy(update={"proofs": tuple(ProofKind)})
+            self.runbook = self.runbook.model_copy(update={"approvals": wanted})
         for rule in problems(self.runbook, self.verbs, roles=self._roles, today=today):
             self._tell_rule(tree, rule)
         if self.runbook.application != self.path.stem:

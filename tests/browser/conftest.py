@@ -50,7 +50,12 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="module")
-def info(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabInfo]:
+def surroundings() -> None:
+    """The environment in which the lab's processes are started; a module may have one of its own."""
+
+
+@pytest.fixture(scope="module")
+def info(chromium: str, surroundings: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabInfo]:
     """A lab of its own, with workers; not started where there is no browser to look at it."""
     folder = Path(tmp_path_factory.mktemp("lab")) / "here"
     started = lab.up(folder, say=print)

@@ -13,9 +13,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+import pyotp
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
 
+from activities.people import otp
 from tests.conftest import temporal_binary
 from tests.replay.fingerprints import write
 from tests.support.bed import Bed, bed, crew
@@ -133,12 +135,32 @@ async def _in_a_cloud(b: Bed) -> dict[str, Run]:
     return {"switchover-unfit": unfit, "failover-preflighted": failover}
 
 
+async def _proved(b: Bed) -> dict[str, Run]:
+    """A guess is refused, then two people prove themselves."""
+    rule = {"approvers": ["anna", "ben"], "required": 2}
+    b.change(approvals={"proofs": ["otp"], "failover": rule})
+    phones = {name: pyotp.TOTP(otp.new_secret()) for name in rule["approvers"]}
+    for name, phone in phones.items():
+        b.crew.people.enrol(name, phone.secret)
+    run = await b.launch("Failover")
+    view = await b.until(run, RunState.AWAITING_APPROVAL)
+    assert view.gate is not None
+    with contextlib.suppress(WorkflowUpdateFailedError):
+        guess = phones["ben"].at(0)
+        await run.execute_update("approve", Approval(approver="anna", code=view.gate.code, otp=guess))
+    for name, phone in phones.items():
+        await run.execute_update("approve", Approval(approver=name, code=view.gate.code, otp=phone.now()))
+    await run.result()
+    return {"failover-proved": run, "application-proved": _entity(b)}
+
+
 _STORIES = {
     _home: _world(),
     _planned: World.healthy(hot=True),
     _drills: World.healthy(hot=True),
     _preempted: World.healthy(),
     _in_a_cloud: World.healthy(hot=True),
+    _proved: _world(),
 }
 
 

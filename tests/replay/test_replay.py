@@ -34,7 +34,7 @@ def test_there_is_a_history_of_every_kind_of_end() -> None:
     found = {path.stem for path in HISTORIES}
     assert found >= {f"{kind}-{end}" for kind in ("failover", "application") for end in ends}
     assert found >= {"drill-recovered", "drill-compensated", "drill-live", "drill-preempted", "switchover-leg"}
-    assert found >= {"switchover-unfit", "failover-preflighted"}
+    assert found >= {"switchover-unfit", "failover-preflighted", "failover-proved"}
 
 
 def test_there_is_a_history_of_every_workflow() -> None:
@@ -45,6 +45,14 @@ def test_there_is_a_history_of_every_workflow() -> None:
 @pytest.mark.parametrize("path", [*HISTORIES, *RACES], ids=lambda path: path.stem)
 async def test_a_recorded_run_takes_the_same_way_today(path: Path) -> None:
     result = await replayer().replay_workflow(history(path))
+    assert result.replay_failure is None
+
+
+@pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
+async def test_a_reset_run_takes_the_same_way_up_to_there(path: Path) -> None:
+    """Under the id of its new execution, of which codes are made: the answers of the old one were checked before."""
+    same = f'"originalExecutionRunId":"{history(path).run_id}"'
+    result = await replayer().replay_workflow(history(path, same, '"originalExecutionRunId":"another"'))
     assert result.replay_failure is None
 
 

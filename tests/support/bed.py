@@ -18,7 +18,10 @@ from temporalio.worker import Worker
 from activities.bench import Bench
 from activities.hold_schedules import HeldSchedules
 from activities.lease import Leases
+from activities.people.register import KEY_VARIABLE, new_key
+from activities.people.register import Register as PeopleRegister
 from activities.preflight import Preflight
+from activities.prove import Prove
 from activities.providers.registry import Registry
 from activities.watch_holder import Watch
 from tests.support.runbooks import sim_runbook
@@ -61,6 +64,9 @@ class Crew:
         self.client = client
         self.hall = Hall()
         self._state_dir = state_dir
+        self.people_file = state_dir / "people.json"
+        self.people = PeopleRegister(self.people_file, {KEY_VARIABLE: new_key()})
+        self.signers = state_dir / "allowed_signers"
         self._workers: dict[str, contextlib.AsyncExitStack] = {}
         self.options: dict[str, dict[str, Any]] = {}
         """With what each site's worker was started last."""
@@ -102,6 +108,7 @@ class Crew:
                 leases.release_lease,
             ]
             activities += [leases.application_state, leases.note_drill, leases.note_replication, leases.is_live_drill]
+            activities += [Prove(self.client, self.people, self.signers).prove]
             activities += [Watch(self.client, every=0.5).watch_holder, HeldSchedules(self.client).hold_schedules]
         return Worker(
             self.client,

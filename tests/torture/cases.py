@@ -74,7 +74,7 @@ CASES: tuple[Case, ...] = (
     Case(40, "Temporal or its workers are lost in mid-run", ("tests/integration/test_control_death.py",)),
     Case(41, "Temporal is gone for good", ("tests/integration/test_break_glass.py", "tests/workflow/test_break_glass.py")),
     Case(42, "Clocks that are off", (), "The clocks of the sites' machines are ten minutes off in what they report. Temporal's own server has one clock here."),
-    Case(43, "An approval in another's name", (f"{_FAILOVER}::test_the_risk_of_two_writers_is_accepted_only_by_name_and_code",), "An approver is who the client says: the code guards against mix-ups and replays, not against somebody who may write to the namespace. Who may is Temporal's authorisation to say."),
+    Case(43, "An approval in another's name", ("tests/workflow/test_proofs.py", "tests/browser/test_proofs.py", f"{_FAILOVER}::test_the_risk_of_two_writers_is_accepted_only_by_name_and_code"), "Where the runbook says `proofs: []` an approver is who the client says. Who asks for a run is what the start says, in any case."),
     Case(44, "The same person twice, or the requester", ("tests/workflow/test_requests.py::test_an_approval_that_does_not_fit_is_refused_with_a_sentence",)),
     Case(45, "A replayed message of a chat", (), "This release has no chat gateway."),
     Case(46, "An approval that is late, or of another plan", (f"{_FAILOVER}::test_silence_means_what_the_runbook_says", "tests/workflow/test_requests.py::test_an_approval_that_does_not_fit_is_refused_with_a_sentence")),
@@ -100,7 +100,7 @@ CASES: tuple[Case, ...] = (
 NOT_JUDGED: tuple[tuple[str, str], ...] = (
     ("Two vantage points, and a proof newer than 30 s (2)", "A proof is one device or one stopped source, and one probe; the rule demands that proof, of the same run, component and epoch."),
     ("Expiry plus margin as a proof (2)", "There is no lease on a site that could expire; an unproven fence parks."),
-    ("Signatures of approvals (8)", "Temporal takes a sender's name on trust. What is judged is that answers are of enough different approvers, none the requester, with a code that this execution showed."),
+    ("Sealed codes (8)", "People of the simulated world prove themselves by one-time passwords and SSH signatures. `tests/workflow/test_proofs.py` tries sealed codes."),
     ("Rights and networks of a drill (9)", "The simulated world has neither. What is judged is the write set; `tests/provider/test_bubble*.py` tests the network of a real bubble, and `tests/arch/test_policies.py` the rights in AWS."),
     ("A chain of hashes over the evidence (10)", "Reports are not chained or signed in this release. What is judged is that nothing unmeasured counts as met, that the clock runs forward, and that the world's secret stands nowhere in a history."),
     ("Milliseconds of two writers", "The simulated world changes in steps; every step is judged. Real writers are watched by `infra/lab/load.py` in the tests over real sites."),

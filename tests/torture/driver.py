@@ -20,6 +20,7 @@ from tests.support.sim import Fault, World
 from tests.support.sim_world import SECRET
 from tests.torture.collect import effects_of, events_of
 from tests.torture.deeds import Deeds
+from tests.torture.devices import Devices
 from tests.torture.people import People
 from tests.torture.record import Operation, Record, RunRecord, Wanted, WritersAt
 from tests.torture.scenario import Leg, Scenario
@@ -56,6 +57,7 @@ class Play:
         self.epochs: dict[str, int] = {}
         self.leg_number = 0
         self.tasks: set[asyncio.Task[None]] = set()
+        self.devices = Devices(made.crew)
         self.people = People(self)
         self.deeds = Deeds(self)
 
@@ -206,6 +208,7 @@ class Play:
             approvers=APPROVERS,
             required=scenario.required,
             requester=REQUESTER,
+            proofs=self._proofs(),
             rpo_seconds=self.bed.runbook.objectives.rpo.total_seconds(),
             effects=effects_of(world.effects),
             rehearsed=effects_of(world.rehearsed),
@@ -231,6 +234,11 @@ class Play:
             histories=self.histories,
             wall_seconds=wall,
         )
+
+    def _proofs(self) -> dict[str, tuple[str, ...]] | None:
+        if not self.bed.runbook.approvals.proofs:
+            return None
+        return {name: tuple(made) for name, made in self.devices.made.items()}
 
     async def _run(self, started: Started) -> RunRecord:
         history = await started.handle.fetch_history()
@@ -273,8 +281,9 @@ async def played(client: Client, scenario: Scenario, state_dir: Any, limit: floa
     """Play a scenario, and tell what is known of it."""
     world = World.healthy(hot=scenario.hot)
     begun = time.monotonic()
+    rule = {"approvers": list(APPROVERS), "required": scenario.required}
     changes = {
-        "approvals": {"failover": {"approvers": list(APPROVERS), "required": scenario.required}},
+        "approvals": {"proofs": ["otp", "ssh"] if scenario.proofs else [], "failover": rule},
         **scenario.changes,
     }
     async with bed(client, state_dir, world, **changes) as made:

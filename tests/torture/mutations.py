@@ -19,10 +19,11 @@ from activities.wire import Pulse
 from tests.support.sim_world import World
 from workflows.application import Application
 from workflows.engine import executor as executing
-from workflows.engine import gate, reporting, saga, suspicion
+from workflows.engine import gate, proof_book, reporting, saga, suspicion
 from workflows.engine.executor import Executor
 from workflows.engine.holding import Holding
 from workflows.engine.moving import Moving
+from workflows.engine.proving import Prover
 from workflows.engine.run import RecoveryRun
 from workflows.engine.saga import Saga
 from workflows.model.failure import OutcomeUnknownError
@@ -136,6 +137,17 @@ def _any_code_counts() -> Sequence[Patch]:
 
 def _anybody_approves() -> Sequence[Patch]:
     return [(gate.Gate, "objection", lambda self, answer: None)]
+
+
+def _proof_not_looked_at() -> Sequence[Patch]:
+    async def believe(self: Prover, rule: Any, claim: Any, answer: Any) -> str:
+        return "one-time password"
+
+    return [(Prover, "prove", believe)]
+
+
+def _proof_counts_twice() -> Sequence[Patch]:
+    return [(proof_book, "why_not", lambda state, told, now: None)]
 
 
 def _frozen_attempt_acts() -> Sequence[Patch]:
@@ -259,6 +271,14 @@ MUTATIONS = (
         _any_code_counts,
     ),
     Mutation("anybody-approves", "Every answer to a gate is taken.", ("8",), "wrong-approvals", _anybody_approves),
+    Mutation(
+        "proof-not-looked-at",
+        "Whatever is given as a proof is one.",
+        ("8",),
+        "wrong-proofs",
+        _proof_not_looked_at,
+    ),
+    Mutation("proof-counts-twice", "What was used as a proof counts again.", ("8",), "used-proof", _proof_counts_twice),
     Mutation(
         "frozen-attempt-acts",
         "An attempt that wakes up late goes on.",

@@ -1,14 +1,17 @@
 """The people of a scenario: they watch a run until it is over, answer its gate, and what is parked."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from temporalio.client import WorkflowFailureError
+from temporalio.exceptions import TemporalError
 from temporalio.service import RPCError, RPCStatusCode
 
 from tests.torture.scenario import Leg
 from tests.torture.started import Started
 from workflows.model.progress import GateView, ParkedStep, ProgressView, RunState
+from workflows.model.proof import Proof, statement
+from workflows.model.report import Report
 from workflows.model.requests import Answer, Approval, LossAcceptance, RiskAcceptance
 
 if TYPE_CHECKING:
@@ -21,6 +24,14 @@ _LONGEST = 0.5
 
 _TRIES = 6
 """After so many retries people mend what is broken."""
+
+
+class Asking(NamedTuple):
+    """What asks for a proof."""
+
+    step: str
+    code: str
+    proofs: tuple[str, ...]
 
 
 class People:
@@ -81,19 +92,20 @@ class People:
         if leg.people == "silent" or started.terminated:
             return
         await self._wrong_answers(started, leg, gate)
+        asks = Asking(gate.step, gate.code, gate.proofs)
         if leg.people == "reject":
             answer = Approval(approver="ben", code=gate.code, comment="no")
-            await self._play.ask(started, "reject", answer, by="ben", code=gate.code)
+            await self._answer_proved(started, "reject", answer, "ben", asks)
             return
         for number, name in enumerate(("anna", "ben")[: self._play.scenario.required]):
             answer = Approval(approver=name, code=gate.code)
-            await self._play.ask(started, "approve", answer, by=name, code=gate.code)
+            await self._answer_proved(started, "approve", answer, name, asks)
             if number == 0 and "twice" in leg.wrong:
                 why = "the same person twice"
                 await self._play.ask(started, "approve", answer, by=name, code=gate.code, why=why)
         if gate.loss:
             accepted = LossAcceptance(by="ben", code=gate.code, loss=gate.loss)
-            await self._play.ask(started, "accept_data_loss", accepted, by="ben", code=gate.code)
+            await self._answer_proved(started, "accept_data_loss", accepted, "ben", asks)
 
     async def _wrong_answers(self, started: Started, leg: Leg, gate: GateView) -> None:
         for wrong in leg.wrong:
@@ -111,8 +123,47 @@ class People:
                 risk = LossAcceptance(by="ben", code=gate.code, loss="1 s")
                 await self._play.ask(started, "accept_data_loss", risk, by="ben", code=gate.code, why="another figure")
 
-    async def _refused(self, started: Started, by: str, code: str, why: str) -> None:
-        await self._play.ask(started, "approve", Approval(approver=by, code=code), by=by, code=code, why=why)
+        if gate.proofs:
+            await self._wrong_proofs(started, gate.code)
+
+    async def _refused(self, started: Started, by: str, code: str, why: str, **proof: str) -> None:
+        await self._play.ask(started, "approve", Approval(approver=by, code=code, **proof), by=by, code=code, why=why)
+
+    # --- Proofs ---
+
+    async def _wrong_proofs(self, started: Started, code: str) -> None:
+        devices = self._play.devices
+        await self._refused(started, "anna", code, "a name alone")
+        await self._refused(started, "anna", code, "a guess", otp=devices.guess("anna"))
+        for name, used in devices.taken.items():
+            await self._refused(started, name, code, "a password that was used", otp=used)
+        if strange := devices.password("ben"):
+            await self._refused(started, "anna", code, "somebody else's password", otp=strange)
+
+    async def _answer_proved(self, started: Started, act: str, answer: Proof, name: str, asks: Asking) -> None:
+        """With a password; who has none left, is locked out, or was too slow for it, signs with a key."""
+        devices, ask = self._play.devices, self._play.ask
+        if not asks.proofs:
+            await ask(started, act, answer, by=name, code=asks.code)
+            return
+        if digits := devices.password(name):
+            proved = answer.model_copy(update={"otp": digits})
+            if await ask(started, act, proved, by=name, code=asks.code):
+                devices.taken[name] = digits
+                return
+        report = await self._report(started)
+        if report is None:
+            return
+        said = statement(act, name, report.workflow_id, report.run_id, asks.step, asks.code, report.plan_sha256)
+        signed = answer.model_copy(update={"signature": await devices.signature(name, said)})
+        await ask(started, act, signed, by=name, code=asks.code)
+
+    async def _report(self, started: Started) -> Report | None:
+        try:
+            report: Report = await started.handle.query("report", result_type=Report)
+        except (RPCError, TemporalError):
+            return None
+        return report
 
     # --- What is parked ---
 
@@ -139,7 +190,8 @@ class People:
             stranger = RiskAcceptance(by="mallory", code=parked.risk_code, statement=words)
             await self._play.ask(started, "accept_split_brain_risk", stranger, by="mallory", why="no approver")
         risk = RiskAcceptance(by="anna", code=parked.risk_code, statement=words)
-        await self._play.ask(started, "accept_split_brain_risk", risk, by="anna", code=parked.risk_code)
+        asks = Asking(parked.step, parked.risk_code, parked.proofs)
+        await self._answer_proved(started, "accept_split_brain_risk", risk, "anna", asks)
 
     def _mend(self, step: str) -> None:
         faults = self._play.world.faults

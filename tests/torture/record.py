@@ -127,6 +127,8 @@ class Record(Message):
     approvers: tuple[str, ...]
     required: int
     requester: str
+    proofs: dict[str, tuple[str, ...]] | None = None
+    """Every proof that people's own devices made, by person; None where the runbook takes a name for its word."""
     rpo_seconds: float
     sites: tuple[str, ...] = ("primary", "recovery")
     effects: tuple[EffectRecord, ...]

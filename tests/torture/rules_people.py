@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from tests.torture.judging import Rule, Violation, end_of, shown
-from tests.torture.record import Record, RunRecord, Wanted
+from tests.torture.record import Event, Record, RunRecord, Wanted
 
 _GUARDED = ("fence", "promote", "rebuild_replica")
 _ASKS = ("Failover", "Switchover", "Failback", "Reprotect")
@@ -11,8 +11,10 @@ _ASKS = ("Failover", "Switchover", "Failback", "Reprotect")
 
 def authority_is_proven(record: Record) -> Iterable[Violation]:
     """What users notice was agreed to by enough different approvers, none of them the requester, each with a code that
-    this execution showed; what a reset copied was agreed to in the execution that it was taken from."""
+    this execution showed, and where the runbook wants that, with a proof that their own device made and no other
+    execution was given; what a reset copied was agreed to in the execution that it was taken from."""
     codes = {run.run: set(run.codes) for run in record.runs}
+    proven = _proven(record)
     for run in record.runs:
         guarded = next((e for e in run.events if e.kind == "scheduled" and e.name in _GUARDED), None)
         if guarded is None or run.kind not in _ASKS or run.leg < 0:
@@ -23,11 +25,35 @@ def authority_is_proven(record: Record) -> Iterable[Violation]:
                 continue
             name, code = str(event.input.get("approver")), str(event.input.get("code"))
             shown_codes = codes[run.reset_from] if run.reset_from and event.at < run.since else codes[run.run]
-            if code in shown_codes and name in record.approvers and name != record.requester:
+            known = code in shown_codes and name in record.approvers and name != record.requester
+            if known and (record.proofs is None or (_execution(run, event), name, _proof_of(event)) in proven):
                 agreed.add(name)
         if len(agreed) < record.required:
             sentence = f"{guarded.name} was asked for with {len(agreed)} of {record.required} valid approvals."
             yield Violation("8 authority is proven", sentence, (shown(guarded),))
+
+
+def _proven(record: Record) -> set[tuple[str, str, str]]:
+    """Execution, person and proof, of each proof that this person's device made, where it was given first."""
+    given = ((event.at, _execution(run, event), event) for run in record.runs for event in run.events)
+    answers = [one for one in given if one[2].kind == "accepted" and _proof_of(one[2])]
+    accepted = sorted(answers, key=lambda one: one[0])
+    first: dict[str, str] = {}
+    found = set()
+    for _, execution, event in accepted:
+        name, proof = str(event.input.get("approver")), _proof_of(event)
+        if proof in (record.proofs or {}).get(name, ()) and first.setdefault(proof, execution) == execution:
+            found.add((execution, name, proof))
+    return found
+
+
+def _execution(run: RunRecord, event: Event) -> str:
+    """The execution in which it happened: a reset copies what was before it."""
+    return run.reset_from if run.reset_from and event.at < run.since else run.run
+
+
+def _proof_of(event: Event) -> str:
+    return str(event.input.get("otp") or event.input.get("signature") or "")
 
 
 def what_must_be_refused_is_refused(record: Record) -> Iterable[Violation]:

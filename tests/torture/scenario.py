@@ -99,6 +99,8 @@ class Scenario(Strict):
     forgetful: bool = False
     """The workflow worker keeps nothing in memory: as if it were killed after each record."""
     required: int = 1
+    proofs: bool = False
+    """Whether the runbook wants an answer to be proved. People try what is no proof first."""
     changes: dict[str, Any] = {}
     """Fields of the runbook that are not as usual."""
     legs: tuple[Leg, ...]

@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from workers.cli.proofs import Means, OtpOption, SealedOption, SignOption
 from workers.cli.session import console, me, with_client
 
 if TYPE_CHECKING:
     from temporalio.client import Client
+
+    from workflows.model.progress import ProgressView
 
 RunArgument = Annotated[str, typer.Argument(help="A run's id, or an application's name for its current run.")]
 ByOption = Annotated[str | None, typer.Option("--as", help="Who answers.")]
@@ -39,30 +42,45 @@ def register(app: typer.Typer) -> None:
     app.command()(release)
 
 
-def approve(run: RunArgument, approver: ByOption = None, code: CodeOption = None, comment: CommentOption = "") -> None:
+def approve(
+    run: RunArgument,
+    approver: ByOption = None,
+    code: CodeOption = None,
+    comment: CommentOption = "",
+    otp: OtpOption = None,
+    sign: SignOption = None,
+    sealed: SealedOption = False,
+) -> None:
     """Agree that a run goes on."""
-    _decide("approve", run, approver, code, comment)
+    _decide("approve", run, approver, code, comment, Means(otp, sign, sealed))
 
 
-def reject(run: RunArgument, approver: ByOption = None, code: CodeOption = None, comment: CommentOption = "") -> None:
+def reject(
+    run: RunArgument,
+    approver: ByOption = None,
+    code: CodeOption = None,
+    comment: CommentOption = "",
+    otp: OtpOption = None,
+    sign: SignOption = None,
+    sealed: SealedOption = False,
+) -> None:
     """Say no: what was begun is undone."""
-    _decide("reject", run, approver, code, comment)
+    _decide("reject", run, approver, code, comment, Means(otp, sign, sealed))
 
 
-def _decide(action: str, run: str, approver: str | None, code: str | None, comment: str) -> None:
+def _decide(action: str, run: str, approver: str | None, code: str | None, comment: str, means: Means) -> None:
     async def act(client: "Client") -> str:
         from workers import control
-        from workflows.model.failure import Code, PermanentError
 
         found = await control.find_run(client, run)
-        shown = code
-        if shown is None:
-            view = await control.progress(client, found)
-            if view.gate is None:
-                raise PermanentError(Code.REJECTED, f"{found} is not waiting for an approval. {view.headline}")
-            shown = view.gate.code
+        report = await control.report(client, found)
+        view = await control.progress(client, found)
+        if view.gate is None:
+            raise not_waiting(found, view)
+        who, shown = approver or me(), code or view.gate.code
+        proof = means.proof(action, who, view.gate, shown, report)
         send = control.approve if action == "approve" else control.reject
-        return await send(client, found, approver or me(), shown, comment)
+        return await send(client, found, who, shown, comment, proof)
 
     console().print(with_client(act))
 
@@ -73,6 +91,9 @@ def accept_data_loss(
     by: ByOption = None,
     code: CodeOption = None,
     reason: ReasonOption = "",
+    otp: OtpOption = None,
+    sign: SignOption = None,
+    sealed: SealedOption = False,
 ) -> None:
     """Accept a loss beyond the RPO, by its figure; wanted besides the approval."""
 
@@ -80,11 +101,22 @@ def accept_data_loss(
         from workers import control
 
         found = await control.find_run(client, run)
+        report = await control.report(client, found)
         view = await control.progress(client, found)
-        shown = code or (view.gate.code if view.gate else "none")
-        return await control.accept_data_loss(client, found, by or me(), shown, loss, reason)
+        if view.gate is None:
+            raise not_waiting(found, view)
+        who, shown = by or me(), code or view.gate.code
+        proof = Means(otp, sign, sealed).proof("accept_data_loss", who, view.gate, shown, report)
+        return await control.accept_data_loss(client, found, who, shown, loss, reason, proof)
 
     console().print(with_client(act))
+
+
+def not_waiting(run: str, view: "ProgressView") -> Exception:
+    """For an answer that nobody asked for."""
+    from workflows.model.failure import Code, PermanentError
+
+    return PermanentError(Code.REJECTED, f"{run} is not waiting for an approval. {view.headline}")
 
 
 def _answer(action: str) -> Callable[[str, str | None, str | None, str], None]:
@@ -105,14 +137,20 @@ def accept_split_brain_risk(
     code: Annotated[str, typer.Option("--code", help="The risk code that the parked step shows.")],
     statement: Annotated[str, typer.Option("--statement", help="In your words: what is not proved, and why.")],
     by: ByOption = None,
+    otp: OtpOption = None,
+    sign: SignOption = None,
+    sealed: SealedOption = False,
 ) -> None:
     """Go on without a fence proof. You accept that two sites may write."""
 
     async def act(client: "Client") -> str:
         from workers import control
 
-        found = await control.find_run(client, run)
-        return await control.accept_risk(client, found, by or me(), code, statement)
+        found, who = await control.find_run(client, run), by or me()
+        report = await control.report(client, found)
+        step = next((one for one in report.parked if one.risk_code == code.upper()), None)
+        proof = Means(otp, sign, sealed).for_risk(who, step, report)
+        return await control.accept_risk(client, found, who, code, statement, proof)
 
     console().print(with_client(act))
 

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from workers.cli import answers, break_glass, builds, labs, orphans, runs, schedules, starts
+from workers.cli import answers, approvers, break_glass, builds, codec, labs, orphans, runs, schedules, starts
 
 app = typer.Typer(
     name="seawall",
@@ -27,6 +27,8 @@ app = typer.Typer(
 starts.register(app)
 runs.register(app)
 answers.register(app)
+approvers.register(app)
+codec.register(app)
 orphans.register(app)
 schedules.register(app)
 break_glass.register(app)

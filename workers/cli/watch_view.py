@@ -11,7 +11,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from workflows.engine.details import action_words
+from workflows.engine.details import action_words, proof_words
 from workflows.engine.sentences import (
     clock,
     headline,
@@ -191,6 +191,7 @@ def _gate(view: ProgressView, gate: GateView, width: int) -> RenderableType:
         who += f" ({', '.join(gate.approved_by)})"
     facts.add_row(Text("Approvers", "bold"), plain(who))
     facts.add_row(Text("Code", "bold"), plain(gate.code))
+    facts.add_row(Text("Proof", "bold"), plain(proof_words(gate)))
     facts.add_row(Text("Until", "bold"), plain(f"{until}; unanswered it means: {gate.on_silence}"))
     body = Group(plain(gate.question, "bold"), Text(""), facts)
     return Panel(body, title="waiting for people", border_style="yellow", box=box.ROUNDED, width=width)

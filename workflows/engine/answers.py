@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError
 from workflows.model.failure import Code
 from workflows.model.hand_over import HandOver
 from workflows.model.progress import ProgressView, StepState
+from workflows.model.proof import ProofKind
 from workflows.model.report import Report
 from workflows.model.requests import Answer, Approval, LossAcceptance, RiskAcceptance
 from workflows.model.runbook import Runbook
@@ -22,6 +23,7 @@ from .executor import Executor
 from .gate import Gate
 from .hand_over import hand_over
 from .ledger import Ledger
+from .proving import Claim, Prover
 from .saga import Saga
 
 MOST_ANSWERS = 1000
@@ -39,6 +41,7 @@ class Answering:
     ledger: Ledger
     executor: Executor | None
     saga: Saga | None
+    prover: Prover
 
     @abstractmethod
     def changed(self) -> None:
@@ -71,12 +74,11 @@ class Answering:
         name="approve", description='Agree to go on: {"approver": "anna", "code": "the code shown in the details"}'
     )
     async def approve(self, answer: Approval) -> str:
-        gate = await self._open_gate(lambda: self._check_approval(answer))
-        self.ledger.approvals.append(gate.record(answer, "approved", workflow.now()))
+        gate, proof = await self._proven("approve", answer, answer.approver, lambda it: it.overtaken(answer))
+        self.ledger.approvals.append(gate.record(answer, "approved", workflow.now(), proof))
         self.changed()
-        missing = gate.rule.required - len(gate.view().approved_by)
-        if missing > 0:
-            return f"Taken; {missing} more approval(s) wanted."
+        if gate.missing > 0:
+            return f"Taken; {gate.missing} more approval(s) wanted."
         if (loss := gate.loss_to_accept) is not None:
             return f"Approved; but {loss} of data would be lost, more than the RPO: accept_data_loss is wanted too."
         return "Approved; the run goes on."
@@ -84,7 +86,7 @@ class Answering:
     @approve.validator
     def _check_approval(self, answer: Approval) -> None:
         gate = self._insist_on_gate(StepState.WAITING, StepState.PENDING)
-        objection = gate.objection(answer)
+        objection = gate.objection(answer) or self.prover.objection(self.runbook.approvals, answer.approver, answer)
         if objection:
             raise rejected(objection)
 
@@ -92,8 +94,8 @@ class Answering:
         name="reject", description='Say no: {"approver": "anna", "code": "the code shown", "comment": "why"}'
     )
     async def reject(self, answer: Approval) -> str:
-        gate = await self._open_gate(lambda: self._check_approval(answer))
-        self.ledger.approvals.append(gate.record(answer, "rejected", workflow.now()))
+        gate, proof = await self._proven("reject", answer, answer.approver, lambda it: it.overtaken(answer))
+        self.ledger.approvals.append(gate.record(answer, "rejected", workflow.now(), proof))
         self.changed()
         return "Rejected; everything that was begun is being undone."
 
@@ -107,32 +109,41 @@ class Answering:
         '{"by": "anna", "code": "the code shown", "loss": "the loss shown"}',
     )
     async def accept_data_loss(self, answer: LossAcceptance) -> str:
-        gate = await self._open_gate(lambda: self._check_data_loss(answer))
-        self.ledger.approvals.append(gate.accept_loss(answer, workflow.now()))
+        gate, proof = await self._proven("accept_data_loss", answer, answer.by, lambda it: it.overtaken_loss(answer))
+        self.ledger.approvals.append(gate.accept_loss(answer, workflow.now(), proof))
         self.changed()
         return "Taken, on the record." if not gate.approved else "Taken, on the record; the run goes on."
 
     @accept_data_loss.validator
     def _check_data_loss(self, answer: LossAcceptance) -> None:
         gate = self._insist_on_gate(StepState.WAITING, StepState.PENDING)
-        objection = gate.objection_to_loss(answer)
+        objection = gate.objection_to_loss(answer) or self.prover.objection(self.runbook.approvals, answer.by, answer)
         if objection:
             raise rejected(objection)
 
-    async def _open_gate(self, check: Callable[[], None]) -> Gate:
-        """The gate, once people are asked. A worker that has lost its cache is handed an answer together with the
-        result that opens the gate, and the answer first: so it waits until the gate is open, or never will be.
+    async def _proven(
+        self, act: str, answer: Approval | LossAcceptance, subject: str, overtaken: Callable[[Gate], str | None]
+    ) -> tuple[Gate, str]:
+        """The gate, once people are asked, and by what the answer was proved.
+
+        A worker that has lost its cache is handed an answer together with the result that opens the gate, and the
+        answer first: so it waits until the gate is open, or never will be.
 
         Raises:
-            ApplicationError: it never will be, or the answer does not pass its `check` any more.
+            ApplicationError: it never will be, or the answer is not proved, or was overtaken by another one meanwhile.
         """
         gate = self.ledger.gate
         assert gate is not None
-        if self._is(StepState.PENDING, gate.step):
+        claim = Claim(act, subject, gate.step, gate.code, answer.code.upper())
+        proof = await self.prover.prove(self.runbook.approvals, claim, answer)
+        early = self._is(StepState.PENDING, gate.step)
+        if early:
             await workflow.wait_condition(lambda: not self._is(StepState.PENDING, gate.step) or self._ending)
+        if early or proof:
             self._insist_on_gate(StepState.WAITING)
-            check()  # Another answer of the same person may have come first.
-        return gate
+            if objection := overtaken(gate):
+                raise rejected(objection)
+        return gate, proof
 
     def _insist_on_gate(self, *states: StepState) -> Gate:
         """The gate, in one of these states.
@@ -188,9 +199,15 @@ class Answering:
         '{"by": "anna", "code": "the risk code shown", "statement": "in your own words: what is not proved, and why"}',
     )
     async def accept_split_brain_risk(self, risk: RiskAcceptance) -> str:
-        step = self._parked_step("accept_split_brain_risk", Answer(step=self._step_of(risk)))
+        asked = self._parked_step("accept_split_brain_risk", Answer(step=self._step_of(risk)))
+        code = self.ledger.parked[asked].risk_code
+        claim = Claim("accept_split_brain_risk", risk.by, asked, code, risk.code.upper())
+        proof = await self.prover.prove(self.runbook.approvals, claim, risk)
+        # Somebody else may have answered while the proof was checked.
+        step = self._parked_step("accept_split_brain_risk", Answer(step=asked))
         assert self.executor is not None
-        self.ledger.note("accept_split_brain_risk", risk.by, workflow.now(), step, risk.statement)
+        words = f"{risk.statement} [{proof}]" if proof else risk.statement
+        self.ledger.note("accept_split_brain_risk", risk.by, workflow.now(), step, words)
         self.executor.answer(step, "accept_split_brain_risk", risk)
         return "Taken, on the record."
 
@@ -202,8 +219,11 @@ class Answering:
         approvers = runbook.approvals.failover.approvers
         if risk.code.upper() != expected:
             raise rejected("This is not the risk code. Read what could not be proved; the code stands beside it.")
-        if risk.by not in approvers:
+        glass_broken = risk.sealed is not None and ProofKind.SEALED in runbook.approvals.proofs
+        if risk.by not in approvers and not glass_broken:
             raise rejected(f"{risk.by} is not an approver of this runbook. Ask one of: {', '.join(approvers)}.")
+        if objection := self.prover.objection(runbook.approvals, risk.by, risk):
+            raise rejected(objection)
 
     # --- Pause, resume, abort ---
 

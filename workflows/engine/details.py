@@ -9,13 +9,14 @@ takes all padding from cells: narrow empty cells and rows keep things apart.
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from html import escape
 
 from workflows.model.base import in_words
 from workflows.model.plan import Phase
 from workflows.model.progress import GateView, ParkedStep, ProgressView, RunState, StepRecord, StepState
+from workflows.model.proof import WORDS, ProofKind
 
 from .sentences import (
     clock,
@@ -66,13 +67,24 @@ def update_json(name: str, view: ProgressView, parked: ParkedStep | None = None)
     """
     if name in ("approve", "reject") and view.gate:
         missing = [one for one in view.gate.approvers if one not in view.gate.approved_by]
-        return json.dumps({"approver": missing[0] if missing else "YOUR NAME", "code": view.gate.code})
+        answer = {"approver": missing[0] if missing else "YOUR NAME", "code": view.gate.code}
+        return json.dumps(answer | _proof_to_fill_in(view.gate.proofs))
     if name == "accept_split_brain_risk" and parked:
-        return json.dumps({"by": "YOUR NAME", "code": parked.risk_code, "statement": "IN YOUR OWN WORDS"})
+        answer = {"by": "YOUR NAME", "code": parked.risk_code, "statement": "IN YOUR OWN WORDS"}
+        return json.dumps(answer | _proof_to_fill_in(parked.proofs))
     answer = {"by": "your-name"}
     if parked and name != "abort":
         answer["step"] = parked.step
     return json.dumps(answer)
+
+
+def _proof_to_fill_in(proofs: Sequence[str]) -> dict[str, str]:
+    """The placeholder of the proof that is easiest to type. As it stands it is no proof, and is refused."""
+    if not proofs:
+        return {}
+    if ProofKind.OTP in proofs:
+        return {"otp": "SIX DIGITS"}
+    return {"signature": "YOUR SIGNATURE"} if ProofKind.SSH in proofs else {"sealed": "BOTH CODES"}
 
 
 def action_words(action: str) -> str:
@@ -138,6 +150,13 @@ def _time(view: ProgressView) -> str:
     return f"{since}, as of {clock(view.now)} UTC"
 
 
+def proof_words(gate: GateView) -> str:
+    """By what an answer has to be proved."""
+    if not gate.proofs:
+        return "none is asked for: a name is taken for its word"
+    return " or ".join(WORDS[ProofKind(kind)] for kind in gate.proofs)
+
+
 def _gate(view: ProgressView, gate: GateView, most: int) -> str:
     rows = "".join(_row(f"<b>{_safe(name, 60)}</b>", _safe(fact, most)) for name, fact in gate.facts[:12])
     who = f"{names(gate.approvers)}; {len(gate.approved_by)} of {gate.required} so far"
@@ -145,13 +164,14 @@ def _gate(view: ProgressView, gate: GateView, most: int) -> str:
         who += f" ({names(gate.approved_by)})"
     until = f"{clock(gate.expires)} UTC; unanswered it means: {gate.on_silence}"
     rows += _row("<b>Approvers</b>", _safe(who, 300)) + _row("<b>Until</b>", _safe(until, 100))
+    rows += _row("<b>Proof</b>", _safe(proof_words(gate), 160))
     return "".join(
         (
             "\n",
             _banner(f"⏳ {_safe(gate.question, 400)}", "#fdf0cf"),
             f'<table width="100%">{rows}</table>',
             "\n<p><b>How to answer:</b> More Actions, Send an Update, choose the name, paste the input (with your own "
-            "name as approver), Submit.</p>",
+            f"name as approver{', and your proof' if gate.proofs else ''}), Submit.</p>",
             f"<table>{_answer('approve', view)}{_answer('reject', view)}</table>",
         )
     )

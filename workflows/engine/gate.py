@@ -6,10 +6,12 @@ a plan that changed after it was shown.
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Collection
 from datetime import datetime
 
 from workflows.model.progress import GateView
+from workflows.model.proof import WORDS, ProofKind
 from workflows.model.report import ApprovalRecord
 from workflows.model.requests import Approval, LossAcceptance
 from workflows.model.runbook import ApprovalRule, Silence
@@ -50,6 +52,7 @@ class Gate:
         expires: datetime,
         facts: Callable[[], Facts],
         loss: Callable[[], str | None] = lambda: None,
+        proofs: tuple[ProofKind, ...] = (),
     ) -> None:
         self.step = step
         self.code = code
@@ -59,6 +62,7 @@ class Gate:
         self.expires = expires
         self._facts = facts
         self._loss = loss
+        self._proofs = proofs
         self._accepted_loss: str | None = None
         self.answers: list[ApprovalRecord] = []
         self.escalated = False
@@ -66,7 +70,25 @@ class Gate:
     @property
     def approved(self) -> bool:
         """Enough people agreed, also to a loss beyond the RPO."""
-        return len(self._approvers) >= self.rule.required and not self.rejected and self.loss_to_accept is None
+        return self.missing == 0 and not self.rejected and self.loss_to_accept is None
+
+    @property
+    def missing(self) -> int:
+        """How many approvals are still wanted."""
+        return 0 if self._unsealed else max(0, self.rule.required - len(self._approvers))
+
+    @property
+    def _unsealed(self) -> bool:
+        """Somebody has broken the glass: both sealed codes stand for all approvers."""
+        return any(answer.decision == "approved" and answer.proof == WORDS[ProofKind.SEALED] for answer in self.answers)
+
+    @property
+    def _takes_seals(self) -> bool:
+        return ProofKind.SEALED in self._proofs
+
+    def _digest(self) -> str:
+        """Of the facts, as they are shown in this second."""
+        return hashlib.sha256(json.dumps(self._facts()).encode()).hexdigest()
 
     @property
     def loss_to_accept(self) -> str | None:
@@ -82,13 +104,20 @@ class Gate:
             return "There is no loss beyond the RPO to accept."
         if answer.code.upper() != self.code:
             return "The code does not belong to this request. Read it again; it shows its code and the loss."
-        if answer.by not in self.rule.approvers:
+        if answer.by not in self.rule.approvers and not (self._takes_seals and answer.sealed):
             return f"{answer.by} is not an approver of this runbook. Ask one of: {', '.join(self.rule.approvers)}."
+        return self.overtaken_loss(answer)
+
+    def overtaken_loss(self, answer: LossAcceptance) -> str | None:
+        """Why an acceptance that `objection_to_loss` let through does not fit any more."""
+        wanted = self.loss_to_accept
+        if wanted is None:
+            return "There is no loss beyond the RPO to accept."
         if answer.loss.strip() != wanted:
             return f'The loss is "{wanted}", not "{answer.loss.strip()}". Whoever accepts it names it as it is.'
         return None
 
-    def accept_loss(self, answer: LossAcceptance, at: datetime) -> ApprovalRecord:
+    def accept_loss(self, answer: LossAcceptance, at: datetime, proof: str = "") -> ApprovalRecord:
         """Take an acceptance that `objection_to_loss` let through."""
         self._accepted_loss = self.loss_to_accept
         return ApprovalRecord(
@@ -98,6 +127,7 @@ class Gate:
             at=at,
             comment=answer.reason,
             code=answer.code.upper(),
+            proof=proof,
         )
 
     @property
@@ -116,18 +146,27 @@ class Gate:
                 f"The code {answer.code} does not belong to this request: the run or its plan is not the one that you "
                 "saw. Read the request again; it shows its code."
             )
+        if self._takes_seals and answer.sealed is not None:
+            return None  # Both envelopes are open: whoever holds both codes may, by whatever name.
         if answer.approver not in self.rule.approvers:
             return (
                 f"{answer.approver} is not an approver of this runbook. Ask one of: {', '.join(self.rule.approvers)}."
             )
         if answer.approver == self.requester and not self.rule.requester_may_approve:
             return f"{answer.approver} asked for this run and may not approve it too. Ask another approver."
+        return self.overtaken(answer)
+
+    def overtaken(self, answer: Approval) -> str | None:
+        """Why an answer that `objection` let through does not fit any more. Not by its code: a run that was reset
+        meets its old answers again, under another code, and must take the way that it took."""
+        if self._takes_seals and answer.sealed is not None:
+            return None
         if any(given.approver == answer.approver for given in self.answers):
             return f"{answer.approver} has answered already. {self.rule.required} different people are wanted."
         return None
 
-    def record(self, answer: Approval, decision: str, at: datetime) -> ApprovalRecord:
-        """Take an answer that `objection` let through."""
+    def record(self, answer: Approval, decision: str, at: datetime, proof: str = "") -> ApprovalRecord:
+        """Take an answer that `objection` let through. Both sealed codes open the gate, whoever typed them."""
         taken = ApprovalRecord(
             step=self.step,
             approver=answer.approver,
@@ -136,6 +175,8 @@ class Gate:
             comment=answer.comment,
             # As it was typed: a reset replays an answer past its check, and this tells that it was for another run.
             code=answer.code.upper(),
+            proof=proof,
+            facts_sha256=self._digest(),
         )
         self.answers.append(taken)
         return taken
@@ -159,4 +200,5 @@ class Gate:
             expires=self.expires,
             on_silence=self.rule.on_silence.value,
             loss=self.loss_to_accept or "",
+            proofs=tuple(kind.value for kind in self._proofs),
         )

@@ -203,6 +203,7 @@ class Moving(RecoveryRun):
             expires=workflow.now() + rule.expires,
             facts=lambda: approval_facts(ledger, runbook, preflight_awaited=self.preflight.awaited),
             loss=lambda: loss_beyond_rpo(ledger, runbook),
+            proofs=runbook.approvals.proofs,
         )
 
 

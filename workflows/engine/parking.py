@@ -27,6 +27,7 @@ def park(
     elif step.phase is not Phase.PIVOT:
         actions += ["skip", "accept_degraded"]
     assert ledger.plan is not None
+    proofs = ledger.loaded.runbook.approvals.proofs if ledger.loaded else ()
     return ParkedStep(
         step=step.id,
         code=Code.OUTCOME_UNKNOWN if isinstance(outcome, Unknown) else outcome.code,
@@ -34,5 +35,6 @@ def park(
         standing=ledger.standing(),
         actions=tuple(actions),
         risk_code=code_for(ledger.run_id, f"{step.id}/risk", ledger.plan.hash) if asks_risk else "",
+        proofs=tuple(kind.value for kind in proofs) if asks_risk else (),
         since=since,
     )

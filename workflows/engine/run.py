@@ -26,6 +26,7 @@ from .hand_over import Pages
 from .holding import Holding, Refused
 from .ledger import Ledger
 from .outcome import Done, Outcome, classify
+from .proving import Prover
 from .saga import Saga
 
 _BY_DEVICE = (Verb.FENCE, Verb.REOPEN_SITE)
@@ -39,6 +40,7 @@ class RecoveryRun(Holding):
         self.ledger = Ledger(operation, info.workflow_id, info.run_id, workflow.now())
         self.executor: Executor | None = None
         self.saga: Saga | None = None
+        self.prover = Prover(self.ledger)
         self._pages = Pages(self.ledger)
         self._shown_state = ""
         self._cancelled = False

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from .base import Message, Name
 from .plan import Mode, Operation
+from .proof import SpentProof
 
 
 def application_workflow_id(application: str) -> str:
@@ -213,6 +214,12 @@ class ApplicationState(Message):
     """Set while the lease's run is known to have ended without giving it back."""
     used_approvals: tuple[UsedApproval, ...] = ()
     """The newest last."""
+    spent_proofs: tuple[SpentProof, ...] = ()
+    """The newest last."""
+    spent_seals: tuple[SpentProof, ...] = ()
+    """Pairs of sealed codes that were used: never forgotten."""
+    wrong_proofs: dict[str, tuple[datetime, ...]] = {}
+    """By person: when the last wrong ones were tried."""
     last_failover: datetime | None = None
     """When the last failover that moved the application ended."""
     schedules_held_for: str = ""

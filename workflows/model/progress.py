@@ -90,6 +90,8 @@ class GateView(Message):
     on_silence: str
     loss: str = ""
     """The loss beyond the RPO that somebody must still accept by `accept_data_loss`, in words."""
+    proofs: tuple[str, ...] = ()
+    """By which of these an answer has to be proved; none where a name is enough."""
 
 
 class ParkedStep(Message):
@@ -104,6 +106,8 @@ class ParkedStep(Message):
     """Updates that answer it, of `retry`, `skip`, `accept_degraded`, `abort`, `accept_split_brain_risk`."""
     risk_code: str = ""
     """The code that `accept_split_brain_risk` wants, where that is one of the actions."""
+    proofs: tuple[str, ...] = ()
+    """By which of these that acceptance has to be proved."""
     since: datetime
 
 

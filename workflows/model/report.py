@@ -20,6 +20,10 @@ class ApprovalRecord(Message):
     at: datetime
     comment: str = ""
     code: str = ""
+    proof: str = ""
+    """By what it was proved, in words; empty where the name is a claim."""
+    facts_sha256: str = ""
+    """Of the facts that the request showed in that second."""
 
 
 class OperatorAction(Message):

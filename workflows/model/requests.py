@@ -7,6 +7,7 @@ from pydantic import AfterValidator, AwareDatetime, Field
 
 from .base import Name, Strict
 from .point_choice import parse_choice
+from .proof import Proof
 
 
 def _checked_choice(text: str) -> str:
@@ -111,8 +112,9 @@ class ReplicateRequest(Strict):
     runbook: Name
 
 
-class Approval(Strict):
-    """The answer to a gate. `code` is the short code that the gate shows: it binds the answer to this run and plan."""
+class Approval(Proof):
+    """The answer to a gate. `code` is the short code that the gate shows: it binds the answer to this run and plan. A
+    proof comes beside it where the runbook wants one."""
 
     example: ClassVar[str] = '{"approver": "anna", "code": "the code that the request shows"}'
 
@@ -131,7 +133,7 @@ class Answer(Strict):
     reason: Annotated[str, Field(max_length=500)] = ""
 
 
-class RiskAcceptance(Strict):
+class RiskAcceptance(Proof):
     """A person's separate acceptance of the risk of two writers, where the fence could not be proved."""
 
     example: ClassVar[str] = '{"by": "anna", "code": "the risk code shown", "statement": "in your own words"}'
@@ -143,7 +145,7 @@ class RiskAcceptance(Strict):
     )
 
 
-class LossAcceptance(Strict):
+class LossAcceptance(Proof):
     """A person's separate acceptance of a loss that is more than the runbook's RPO. It names the figure."""
 
     by: Name

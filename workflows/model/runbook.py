@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from .base import Duration, Name, Strict, Text
+from .proof import ProofKind
 
 
 class Role(StrEnum):
@@ -284,6 +285,10 @@ class ApprovalRule(Strict):
 
 class Approvals(Strict):
     """The rule of each operation; one that is left out is governed by `planned_failover`, and that by `failover`."""
+
+    proofs: tuple[ProofKind, ...] = Field(default=(), json_schema_extra={"default": [kind.value for kind in ProofKind]})
+    """By which of these an answer must be proved. A file that leaves it out wants any of them; an empty list takes a
+    name for its word, for labs, and so does a runbook that was frozen before there were proofs."""
 
     failover: ApprovalRule
     planned_failover: ApprovalRule | None = None
