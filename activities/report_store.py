@@ -1,7 +1,8 @@
 """Keeps the reports of runs as files: `<folder>/<application>/<workflow id>.{json,md,html}`.
 
-The JSON file is written last: where it stands, the other two stand as well. A report of an earlier execution with the
-same workflow id (a reset, a reused id) is evidence and is moved aside, never overwritten.
+The JSON file is written last: where it stands, the other two stand as well. Then the chain of evidence gets a line. A
+report of an earlier execution with the same workflow id (a reset, a reused id) is evidence and is moved aside, never
+overwritten.
 """
 
 import asyncio
@@ -12,12 +13,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 from temporalio import activity
 
 from workflows.model.failure import Code, PermanentError, TemporaryError
 from workflows.model.report import Report, WriteReportRequest, WrittenReport
 
+from . import evidence
 from .durable import sync
 from .report_render import to_html, to_json, to_markdown
 from .report_render.words import as_utc
@@ -51,8 +54,10 @@ def _encoded(character: str) -> str:
 class ReportStore:
     """A folder of reports."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, key: Ed25519PrivateKey | None = None) -> None:
+        """`key` signs the chain of evidence."""
         self.folder = folder
+        self._key = key
 
     @activity.defn(name="write_report")
     async def write_report(self, request: WriteReportRequest) -> WrittenReport:
@@ -96,11 +101,12 @@ class ReportStore:
         name = file_name(report.workflow_id)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            _keep_earlier(folder, name, report.run_id)
+            self._keep_earlier(folder, name, report)
             files = [folder / f"{name}.{suffix}" for suffix, _form in _FORMS]
             for path, (_suffix, form) in zip(files, _FORMS, strict=True):
                 replace(path, form(report))
             sync(folder)
+            evidence.add(folder, report.workflow_id, report.run_id, {path.name: path for path in files}, self._key)
         except OSError as error:
             raise TemporaryError(
                 Code.CONFIGURATION,
@@ -109,28 +115,33 @@ class ReportStore:
             ) from error
         return WrittenReport(files=tuple(str(path) for path in files))
 
+    def _keep_earlier(self, folder: Path, name: str, report: Report) -> None:
+        """Move the files of another execution aside; JSON last, so that an interrupted move is taken up again."""
+        current = folder / f"{name}.json"
+        if not current.exists():
+            return
+        try:
+            earlier = Report.model_validate_json(current.read_bytes()).run_id
+        except ValidationError:
+            earlier = hashlib.sha256(current.read_bytes()).hexdigest()
+        if earlier == report.run_id:
+            return
+        moves = {
+            f"{name}_run_{file_name(earlier)[:36]}.{suffix}": folder / f"{name}.{suffix}" for suffix, _form in _FORMS
+        }
+        standing = {aside: path if path.exists() else folder / aside for aside, path in moves.items()}
+        # Noted first: whoever dies between the two finds the files by either name, and moves the rest.
+        files = {aside: path for aside, path in standing.items() if path.exists()}
+        evidence.add(folder, report.workflow_id, earlier, files, self._key)
+        for aside, path in moves.items():
+            if path.exists():
+                path.replace(folder / aside)
+
 
 def literal(name: str) -> str:
     """A file name holds no wildcard (see `_PLAIN`); the check keeps it so."""
     assert not set(name) & set("*?[]/")
     return name
-
-
-def _keep_earlier(folder: Path, name: str, run_id: str) -> None:
-    """Move the files of another execution aside; JSON last, so that an interrupted move is taken up again."""
-    current = folder / f"{name}.json"
-    if not current.exists():
-        return
-    try:
-        earlier = Report.model_validate_json(current.read_bytes()).run_id
-    except ValidationError:
-        earlier = hashlib.sha256(current.read_bytes()).hexdigest()
-    if earlier == run_id:
-        return
-    for suffix, _form in _FORMS:
-        path = folder / f"{name}.{suffix}"
-        if path.exists():
-            path.replace(folder / f"{name}_run_{file_name(earlier)[:36]}.{suffix}")
 
 
 def replace(path: Path, text: str) -> None:

@@ -287,6 +287,7 @@ async def list_runs(client: Client, application: str | None = None, limit: int =
         rows.append(
             {
                 "run": found.id,
+                "run_id": found.run_id,
                 "application": pairs.get("SeawallApplication", ""),
                 "operation": pairs.get("SeawallOperation", ""),
                 "state": pairs.get("SeawallState", ""),

@@ -7,6 +7,7 @@ that site, on `seawall-SITE`, and writes markers into the data of the other site
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
@@ -23,6 +24,7 @@ from activities.bubbles import Bubbles
 from activities.choose_recovery_point import ChooseRecoveryPoint
 from activities.clone_data import CloneData
 from activities.compare_sites import CompareSites
+from activities.evidence import signing_key
 from activities.fence import Fence
 from activities.flip_dns import FlipDns
 from activities.health_check import HealthCheck
@@ -130,7 +132,7 @@ def control_activities(client: Client, settings: Settings, registry: Registry) -
         leases.note_replication,
         Watch(client).watch_holder,
         HeldSchedules(client).hold_schedules,
-        ReportStore(settings.reports).write_report,
+        ReportStore(settings.reports, signing_key(os.environ)).write_report,
         PageStore(settings.reports, registry).write_page,
     ]
 

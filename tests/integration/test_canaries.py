@@ -126,6 +126,7 @@ async def test_no_secret_is_in_anything_that_is_kept_or_shown(aviary: Aviary) ->
     seen = {sort_of(name) for name, text in read.items() if REASON in text}
     assert {"history", "report", "command"} <= {name.partition(" ")[0] for name in seen}, "the search finds nothing"
     assert any(sort_of(name) == "log" for name in read)
+    assert "every report is what was written" in read["command evidence"], "of the runs that Temporal remembers too"
     assert len(aviary.known) >= 20
     found = {
         (name, where)
@@ -199,6 +200,7 @@ def shown(info: LabInfo, run: str) -> dict[str, str]:
         ["watch", run],
         ["plan", str(info.runbooks / "shop.yaml")],
         ["doctor"],
+        ["evidence", "verify"],
     ):
         argv = [sys.executable, "-m", "workers.cli.main", *asked]
         done = subprocess.run(argv, env=env, cwd=info.folder, text=True, capture_output=True, timeout=60, check=False)

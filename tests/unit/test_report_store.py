@@ -48,7 +48,7 @@ async def test_writing_twice_gives_the_same_bytes_and_leaves_nothing_else(tmp_pa
     first = snapshot(tmp_path)
     await written(tmp_path, sample_reports.recovered())
     assert snapshot(tmp_path) == first
-    assert len(first) == 3
+    assert len(first) == 4
 
 
 async def test_a_later_report_of_the_same_run_replaces_the_earlier_one(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ async def test_no_name_leads_out_of_the_folder(tmp_path: Path) -> None:
     evil = {"workflow_id": "../../../etc/passwd", "application": ".."}
     folder = tmp_path / "reports"
     await written(folder, sample_reports.refused().model_copy(update=evil))
-    assert len(snapshot(folder)) == 3
+    assert len(snapshot(folder)) == 4
     assert snapshot(folder).keys() == {name.removeprefix("reports/") for name in snapshot(tmp_path)}
     found = ReportStore(folder).read("../../../etc/passwd")
     assert found is not None

@@ -1,5 +1,6 @@
 """Commands for the day when Temporal is gone: export the page, and tell afterwards what was done by hand."""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -163,6 +164,7 @@ def _show(found: "Examined") -> None:
 
 
 def _tell(found: "Examined", told: "FinishedByHand") -> None:
+    from activities.evidence import signing_key
     from activities.report_store import ReportStore
     from workers.settings import read_settings
 
@@ -173,7 +175,7 @@ def _tell(found: "Examined", told: "FinishedByHand") -> None:
 
     state = with_client(act)
     assert found.report is not None
-    written = ReportStore(read_settings().reports).write(found.report)
+    written = ReportStore(read_settings().reports, signing_key(os.environ)).write(found.report)
     out = console(to_stderr=True)
     out.print(f"Told. {state.application} is active at {state.active_site}, epoch {state.epoch}.", soft_wrap=True)
     out.print(f"Report: {written.files[0]}", soft_wrap=True)

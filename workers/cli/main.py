@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from workers.cli import answers, approvers, break_glass, builds, codec, labs, orphans, runs, schedules, starts
+from workers.cli import answers, approvers, break_glass, builds, codec, evidence, labs, orphans, runs, schedules, starts
 
 app = typer.Typer(
     name="seawall",
@@ -29,6 +29,7 @@ runs.register(app)
 answers.register(app)
 approvers.register(app)
 codec.register(app)
+evidence.register(app)
 orphans.register(app)
 schedules.register(app)
 break_glass.register(app)
