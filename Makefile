@@ -2,7 +2,7 @@
 SCENARIO ?= failover
 SEEDS ?= 1000
 LAB_SEEDS ?= 50
-PYTEST_ARGS ?= -m "not slow"
+PYTEST_ARGS ?= -m "not slow and not deep"
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
@@ -19,6 +19,9 @@ test: $(STAMP) browser rsync by-hand ## Lint, types, import rules and all tests
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-cache
 	$(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+
+deep: $(STAMP) browser rsync by-hand ## More deaths and troubles on whole labs than make test has time for
+	$(PY) -m pytest -n 2 --dist loadfile -m "deep and not slow"
 
 bench: $(STAMP) ## Measure the orchestrator against the same calls made directly: make bench [BENCH_ARGS="--runs 10"]
 	$(PY) -m tests.bench $(BENCH_ARGS)
@@ -60,4 +63,4 @@ clean: ## Remove the environment, caches and labs
 	-@[ -x $(VENV)/bin/seawall ] && for lab in .seawall/*/; do $(VENV)/bin/seawall lab down --all --folder "$$lab"; done
 	rm -rf $(VENV) .seawall build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: help demo test bench torture generate format wheel install browser rsync by-hand clean
+.PHONY: help demo test deep bench torture generate format wheel install browser rsync by-hand clean

@@ -19,7 +19,7 @@ from infra.lab.info import LabInfo
 from tests.browser.conftest import Picture
 from tests.browser.console import Console
 
-pytestmark = [pytest.mark.browser, pytest.mark.lab]
+pytestmark = [pytest.mark.deep, pytest.mark.browser, pytest.mark.lab]
 
 REQUEST = {"runbook": "shop", "reason": "browser test", "planned": True, "requested_by": "ben"}
 QUESTION = "Fail over shop from primary to recovery (planned)?"

@@ -78,12 +78,13 @@ async def abort(info: LabInfo, run: str) -> None:
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        pytest.param("", "Failover wants an input such as", id="blank"),
+        pytest.param("", "Failover wants an input such as", id="blank", marks=pytest.mark.deep),
         pytest.param('{"runbook": "shop"}', "reason: Field required. Expected something like", id="incomplete"),
         pytest.param(
             '{"runbook": "shop", "reason": "browser test", "plannd": true}',
             "plannd: Extra inputs are not permitted",
             id="misspelt",
+            marks=pytest.mark.deep,
         ),
     ],
 )

@@ -28,7 +28,7 @@ from workflows.model.requests import FailoverRequest
 
 from .rig import APPROVER, Rig, eventually, running_lab
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.deep, pytest.mark.lab, pytest.mark.timeout(240)]
 
 PASSWORD, TOKEN, TSIG = "SEAWALL_SHOP_DB_PASSWORD", "SEAWALL_LAB_POWER_TOKEN", "SEAWALL_LAB_TSIG_SECRET"
 REASON = "site A is gone"

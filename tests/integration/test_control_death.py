@@ -41,6 +41,7 @@ async def test_the_control_worker_dies_at_the_gate_and_while_a_step_runs(rig: Ri
     assert [answer.decision for answer in report.approvals] == ["approved"]
 
 
+@pytest.mark.deep
 async def test_the_temporal_server_dies_at_the_gate_and_while_a_step_runs(rig: Rig) -> None:
     """kill -9 twice in one run. The second time a worker holds the fence, does it, and has nobody to tell."""
     await rig.declare()

@@ -50,6 +50,7 @@ async def test_a_drill_recovers_clones_and_leaves_nothing(rig: Rig) -> None:
     assert again.scorecard.compared_with.workflow_id == report.workflow_id
 
 
+@pytest.mark.deep
 async def test_a_worker_and_the_server_that_die_in_a_drill_leave_nothing(rig: Rig) -> None:
     """kill -9 of the site's worker at three steps, and of the Temporal server at a fourth."""
     server = rig.temporal()

@@ -20,7 +20,7 @@ from workflows.model.requests import FailbackRequest, ReprotectRequest
 from .evidence import assert_recovered_once, attempts, epochs, primary, txt
 from .rig import Rig, eventually
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.deep, pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(300)]
 
 REPROTECT = ReprotectRequest(runbook="shop", reason="site A is mended", requested_by="ben")
 FAILBACK = FailbackRequest(runbook="shop", reason="site A follows", requested_by="ben")

@@ -26,7 +26,7 @@ from workflows.model.progress import RunState
 from .evidence import assert_recovered_once
 from .rig import Rig, eventually
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.deep, pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 def lose_the_region(rig: Rig) -> list[int]:

@@ -51,7 +51,10 @@ async def die_before_the_first_steps(rig: Rig) -> None:
 
 @pytest.mark.parametrize(
     "deadly",
-    [pytest.param(SOME_STEPS, id="some-steps"), pytest.param(STEPS, id="every-step", marks=pytest.mark.slow)],
+    [
+        pytest.param(SOME_STEPS, id="some-steps", marks=pytest.mark.deep),
+        pytest.param(STEPS, id="every-step", marks=pytest.mark.slow),
+    ],
 )
 async def test_the_worker_dies_before_the_call_of_one_step_after_the_other(rig: Rig, deadly: tuple[str, ...]) -> None:
     """One run, one death at each step: SIGKILL with the step handed to the worker and its call not begun."""
@@ -85,6 +88,7 @@ async def test_the_worker_dies_after_every_effect_and_before_its_answer(rig: Rig
     assert {step: tried[step] for step in WITH_AN_EFFECT} == dict.fromkeys(WITH_AN_EFFECT, 2)
 
 
+@pytest.mark.deep
 async def test_the_worker_dies_between_asking_for_a_promotion_and_having_it(rig: Rig) -> None:
     """The server's startup process is frozen, so that the promotion is asked for and pending when the worker dies.
 
@@ -108,6 +112,7 @@ async def test_the_worker_dies_between_asking_for_a_promotion_and_having_it(rig:
     assert attempts(report)["db.promote"] == 2
 
 
+@pytest.mark.deep
 async def test_a_worker_that_is_told_to_end_finishes_its_step(rig: Rig) -> None:
     """SIGTERM in mid-promotion: the step ends with its first attempt, and the next step is the next worker's."""
     await rig.declare()

@@ -19,7 +19,7 @@ from infra.lab.postgres import LabError
 
 from .conftest import eventually, silent
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.deep, pytest.mark.lab]
 
 
 def listening(info: LabInfo) -> list[str]:

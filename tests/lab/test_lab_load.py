@@ -24,7 +24,7 @@ from infra.lab.watcher import Watcher
 
 from .conftest import eventually, silent
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.deep, pytest.mark.lab]
 
 
 def test_on_a_quiet_system_nothing_is_lost_and_one_site_writes(info: LabInfo, tmp_path: Path) -> None:

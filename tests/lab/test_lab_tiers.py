@@ -17,7 +17,7 @@ from workflows.model.runbook import Tier
 
 from .conftest import eventually, silent
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.deep, pytest.mark.lab]
 
 
 @pytest.fixture(params=[Tier.WARM, Tier.COLD])

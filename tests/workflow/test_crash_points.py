@@ -23,7 +23,12 @@ FORWARD = ("start_instances", "fence", "promote", "flip_dns")
 UNDO = ("unfence", "stop_instances")
 _LATE = 40.0
 
-DEATHS = [pytest.param("die", marks=pytest.mark.slow), "die-after", "lose-reply", "lose-call"]
+DEATHS = [
+    pytest.param("die", marks=pytest.mark.slow),
+    "die-after",
+    pytest.param("lose-reply", marks=pytest.mark.deep),
+    pytest.param("lose-call", marks=pytest.mark.deep),
+]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)

@@ -192,6 +192,7 @@ async def test_an_unknown_fence_is_read_back_before_it_is_undone(client: Client,
     kept(world)
 
 
+@pytest.mark.deep
 async def test_sixty_cancels_with_a_call_in_flight_leak_nothing_and_none_is_swallowed(
     client: Client, tmp_path: Path
 ) -> None:

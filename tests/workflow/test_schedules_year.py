@@ -21,7 +21,7 @@ from tests.workflow.schedule_kit import Server, applied, create, own_server, sho
 from workers.schedule_plan import Wanted, fire_times, wanted_schedules
 from workflows.model.messages import CONTROL_QUEUE
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.deep, pytest.mark.asyncio(loop_scope="session")]
 
 SECOND = timedelta(seconds=1)
 
