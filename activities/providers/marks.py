@@ -6,11 +6,12 @@ the site whose loss it measures.
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NoReturn
+from typing import Generic, NoReturn, TypeVar
 
 from workflows.model.base import Message
 from workflows.model.failure import SeawallError
@@ -22,10 +23,13 @@ KEEP = 600
 
 
 class Mark(Message):
-    """One of them."""
+    """One of them. It is known by its number and its time: a number that was lost is used again after a failover."""
 
     number: int
     at: datetime
+
+
+M = TypeVar("M", bound=Mark)
 
 
 def after(last: Mark | None) -> Mark:
@@ -33,37 +37,57 @@ def after(last: Mark | None) -> Mark:
     return Mark(number=last.number + 1 if last else 1, at=now())
 
 
-def noted(ledger: Path) -> list[Mark]:
-    """The acknowledged marks, the oldest first. A torn last line is not there yet."""
+def noted(ledger: Path, kind: type[M]) -> list[M]:
+    """The acknowledged ones, the oldest first; empty when nothing was ever noted. A torn last line is not there yet."""
     found = []
     with contextlib.suppress(FileNotFoundError):
         for line in ledger.read_bytes().splitlines():
             with contextlib.suppress(ValueError):
-                found.append(Mark.model_validate_json(line))
+                found.append(kind.model_validate_json(line))
     return found[-KEEP:]
 
 
-def note(ledger: Path, mark: Mark) -> None:
-    """Add one that was acknowledged. OSError when the ledger cannot be written."""
-    keep = noted(ledger)
-    ledger.parent.mkdir(parents=True, exist_ok=True)
-    if len(keep) >= KEEP:
-        part = ledger.with_suffix(".part")
-        part.write_text("".join(f"{one.model_dump_json()}\n" for one in keep[-KEEP // 2 :]), encoding="utf-8")
-        part.replace(ledger)
-    with ledger.open("ab", buffering=0) as file:
-        file.write(mark.model_dump_json().encode() + b"\n")
+class Ledger(Generic[M]):
+    """Writes one ledger; there is one writer of each. One JSON object a line, appended with one write each, trimmed by
+    an atomic rename: another process reads it whole at any instant."""
+
+    def __init__(self, path: Path, kind: type[M]) -> None:
+        self._path, self._kind = path, kind
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._rewrite()
+
+    def note(self, mark: M) -> None:
+        """Add one that was acknowledged."""
+        if self._lines >= 2 * KEEP:
+            self._rewrite()
+        with self._path.open("ab", buffering=0) as file:
+            file.write(_line(mark))
+        self._lines += 1
+
+    def _rewrite(self) -> None:
+        kept = noted(self._path, self._kind)
+        part = self._path.with_name(f"{self._path.name}.{os.getpid()}.part")
+        part.write_bytes(b"".join(map(_line, kept)))
+        part.replace(self._path)
+        self._lines = len(kept)
+
+
+def _line(mark: Mark) -> bytes:
+    return mark.model_dump_json().encode() + b"\n"
 
 
 async def keep_marking(interval: timedelta, ledger: Path, put: Callable[[], Awaitable[Mark | None]]) -> NoReturn:
     """Put a mark every `interval`, and note it. `put` answers None where the data is not to be marked now; that it
     fails tells of an outage, and the next turn comes."""
+    book: Ledger[Mark] | None = None
     turn = time.monotonic()
     while True:
         with contextlib.suppress(OSError, ValueError, SeawallError):
             mark = await put()
             if mark is not None:
-                await asyncio.to_thread(note, ledger, mark)
+                if book is None:
+                    book = await asyncio.to_thread(Ledger, ledger, Mark)
+                await asyncio.to_thread(book.note, mark)
         turn = max(turn + interval.total_seconds(), time.monotonic())
         await asyncio.sleep(turn - time.monotonic())
 

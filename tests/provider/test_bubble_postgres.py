@@ -11,10 +11,11 @@ import psutil
 import psycopg
 import pytest
 
+from activities.providers.marks import Ledger
 from activities.providers.postgres import clone as module
 from activities.providers.postgres import clone_source, server, sql
 from activities.providers.postgres.clone_site import CloneSite
-from activities.providers.postgres.ledger import Entry, Ledger
+from activities.providers.postgres.ledger import Entry
 from activities.providers.postgres.provider import PostgresProvider
 from tests.provider.bubble_kit import Drill, drills
 from tests.provider.support import NEW, OLD, PASSWORD, Pair, context, eventually, request
@@ -128,7 +129,7 @@ async def test_its_address_is_that_of_the_site_and_only_there_inside(clone: Clon
 
 async def test_the_loss_is_that_of_the_moment_of_the_copy(clone: Clone, drill: Drill) -> None:
     provider = clone.provider()
-    ledger = Ledger(drill.state / f"markers-db-{OLD}.json")
+    ledger = Ledger(drill.state / f"markers-db-{OLD}.json", Entry)
     number = clone.pair.ask(OLD, "insert into seawall.marker values (1, clock_timestamp(), 'x') returning number")
     moment = clone.pair.ask(OLD, "select at from seawall.marker")
     eventually(clone.pair.in_step)

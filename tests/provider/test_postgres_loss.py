@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from activities.providers.marks import KEEP, Ledger
 from activities.providers.postgres import ledger
 from tests.provider.support import NEW, OLD, PASSWORD, Pair, eventually, looked_at, request
 from workflows.model.observed import Reach
@@ -125,14 +126,14 @@ async def test_a_commit_that_waits_for_a_dead_standby_is_not_acknowledged(pair: 
 
 def test_the_ledger_is_whole_at_any_instant(tmp_path: Path) -> None:
     path = tmp_path / "markers.json"
-    book = ledger.Ledger(path)
+    book = Ledger(path, ledger.Entry)
     at = ledger.Entry.model_validate({"number": 1, "at": "2026-01-01T00:00:00Z"}).at
-    for number in range(1, 3 * ledger.KEEP):
+    for number in range(1, 3 * KEEP):
         book.note(ledger.Entry(number=number, at=at))
-    assert [entry.number for entry in ledger.read(path)][-1] == 3 * ledger.KEEP - 1
-    assert len(ledger.read(path)) == ledger.KEEP
+    assert [entry.number for entry in ledger.read(path)][-1] == 3 * KEEP - 1
+    assert len(ledger.read(path)) == KEEP
     with path.open("ab") as file:
         file.write(b'{"number": 99')
-    assert len(ledger.read(path)) == ledger.KEEP
+    assert len(ledger.read(path)) == KEEP
     assert ledger.read(tmp_path / "absent.json") == []
     assert os.listdir(tmp_path) == ["markers.json"]

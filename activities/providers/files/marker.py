@@ -72,7 +72,7 @@ def _mark(provider: "FilesProvider", site: str) -> Mark | None:
 async def measure_loss(provider: "FilesProvider", request: StepRequest) -> StepResult:
     """Compare the mark that the tree at `target.site` had with the acknowledged ones."""
     kept = provider.tree(request.target.site).state / PROMOTED
-    entries = marks.noted(provider.ledger(request.target.name, request.target.source))
+    entries = marks.noted(provider.ledger(request.target.name, request.target.source), Mark)
     loss = await asyncio.to_thread(lambda: marks.loss(_kept(kept), entries))
     return StepResult(detail=f"Lost: {in_words(loss.seconds)}. {loss.method}".strip(), changed=False, loss=loss)
 

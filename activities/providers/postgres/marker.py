@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from activities.providers.base import now
+from activities.providers.marks import Ledger
 from workflows.model.failure import SeawallError
 from workflows.model.runbook import Marker
 
 from . import sql
-from .ledger import Entry, Ledger
+from .ledger import Entry
 
 if TYPE_CHECKING:
     from .provider import PostgresProvider
@@ -122,7 +123,7 @@ async def keep_marking(provider: "PostgresProvider", component: str, marker: Mar
     """Write a marker at `site` every `marker.interval` while it accepts writes, and note each acknowledged one in
     this worker's ledger. Never returns."""
     interval = marker.interval.total_seconds()
-    ledger = Ledger(provider.ledger(component, site))
+    ledger = Ledger(provider.ledger(component, site), Entry)
     prober = _Prober(provider.address(site), provider.context.here, max(1.0, 2 * interval))
     marking = False
     next_turn = time.monotonic()

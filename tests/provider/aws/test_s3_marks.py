@@ -26,7 +26,7 @@ def subject(tmp_path: Path, world: World) -> Buckets:
 
 
 def noted(subject: Buckets, site: str = OLD) -> list[Mark]:
-    return marks.noted(subject.provider().ledger("media", site))
+    return marks.noted(subject.provider().ledger("media", site), Mark)
 
 
 @contextlib.asynccontextmanager

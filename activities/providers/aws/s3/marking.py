@@ -51,7 +51,7 @@ async def measure_loss(provider: "S3Provider", request: StepRequest) -> StepResu
     """Compare the mark that the bucket at `target.site` had when it was promoted with the acknowledged ones."""
     site = request.target.site
     found = await standing.record(provider.aws(site, request), provider.settings, provider.site(site))
-    entries = marks.noted(provider.ledger(request.target.name, request.target.source))
+    entries = marks.noted(provider.ledger(request.target.name, request.target.source), Mark)
     loss = marks.loss(found.mark if found else None, entries)
     return StepResult(detail=f"Lost: {in_words(loss.seconds)}. {loss.method}", changed=False, loss=loss)
 
