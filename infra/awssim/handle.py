@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import httpx
 from pydantic import TypeAdapter
@@ -28,6 +28,16 @@ def session() -> Any:
     import boto3  # here, so that the handle alone does not cost its load
 
     return boto3.session.Session(KEY, "not-a-secret")
+
+
+def make_register(dynamodb: Any) -> None:
+    """The table in which Seawall notes who may act; its owner makes it, in each region."""
+    dynamodb.create_table(
+        TableName="seawall",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
 
 
 class AwssimError(Exception):
@@ -112,8 +122,8 @@ class Simulator:
         self._process: subprocess.Popen[str] | None = None
         self._clients: list[Any] = []
 
-    def __enter__(self) -> "Simulator":
-        self._process, self.url = launch(self._port, self._stock_images)
+    def __enter__(self) -> Self:
+        self.url = self._begin()
         self.control = SimulatorControl(self.url)
         return self
 
@@ -123,6 +133,13 @@ class Simulator:
         for client in self._clients:
             client.close()
         self.control.close()
+        self._end()
+
+    def _begin(self) -> str:
+        self._process, url = launch(self._port, self._stock_images)
+        return url
+
+    def _end(self) -> None:
         assert self._process is not None
         assert self._process.stdin is not None
         self._process.stdin.close()

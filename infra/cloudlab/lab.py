@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
@@ -78,20 +78,20 @@ def bring_back(info: CloudInfo, site: str) -> Outcome:
     return Outcome(changed=True, sentence=sentence)
 
 
-def receipts(info: CloudInfo, site: str) -> set[str]:
-    """Every receipt in the bucket of a site, past everything."""
-    return set(_audited(info, site)["receipts"])
+class Held(NamedTuple):
+    """What a site holds, past everything."""
+
+    orders: set[tuple[str, int]]
+    receipts: set[str]
+    samples: dict[str, int]
+    """Of two writers; the same at both sites."""
 
 
-def orders(info: CloudInfo, site: str) -> tuple[set[tuple[str, int]], dict[str, int]]:
-    """Every order in the database of a site, past everything; and the samples of two writers."""
-    found = _audited(info, site)
-    return {(client, seq) for client, seq in found["orders"] or ()}, found["samples"]
-
-
-def _audited(info: CloudInfo, site: str) -> dict[str, Any]:
-    found: dict[str, Any] = httpx.get(f"{info.front(site)}/audit", timeout=10.0, trust_env=False).json()
-    return found
+def held(info: CloudInfo, site: str) -> Held:
+    """Every order in the database of a site, and every receipt in its bucket."""
+    found = httpx.get(f"{info.front(site)}/audit", timeout=10.0, trust_env=False).json()
+    orders = {(client, seq) for client, seq in found["orders"] or ()}
+    return Held(orders, set(found["receipts"]), found["samples"])
 
 
 def _start(info: CloudInfo, say: Say) -> CloudInfo:

@@ -11,10 +11,9 @@ import signal
 import subprocess
 import sys
 from functools import cache
-from types import TracebackType
 from typing import Any
 
-from infra.awssim.handle import ROOT, AwssimError, Simulator, SimulatorControl
+from infra.awssim.handle import ROOT, AwssimError, Simulator
 
 
 class Nursling(Simulator):
@@ -24,18 +23,12 @@ class Nursling(Simulator):
         super().__init__()
         self._pid = 0
 
-    def __enter__(self) -> "Nursling":
+    def _begin(self) -> str:
         found = _born()
-        self._pid, self.url = int(found["pid"]), str(found["url"])
-        self.control = SimulatorControl(self.url)
-        return self
+        self._pid = int(found["pid"])
+        return str(found["url"])
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for client in self._clients:
-            client.close()
-        self.control.close()
+    def _end(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._pid, signal.SIGKILL)
 

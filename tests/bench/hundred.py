@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from activities.providers.aws import calls
-from infra.awssim.handle import KEY, Simulator
+from infra.awssim.handle import KEY, Simulator, make_register
 from tests.awssim.world import World
 from tests.provider.aws.kit import REGIONS
 from tests.provider.aws.test_ec2 import Warm
@@ -31,12 +31,7 @@ def measure(size: int, boot: float) -> tuple[float, StepResult]:
         }
         calls.forget_clients()
         for region in REGIONS.values():
-            simulator.client("dynamodb", region).create_table(
-                TableName="seawall",
-                KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-                AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-                BillingMode="PAY_PER_REQUEST",
-            )
+            make_register(simulator.client("dynamodb", region))
         many = Warm(Path(folder), World(simulator), size=size)
         simulator.control.set_delays({"ec2.instance": boot})
         began = time.monotonic()

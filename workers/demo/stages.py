@@ -128,17 +128,15 @@ class Cloud:
         (site,) = (name for name, found in self.info.sites.items() if found.address == address)
         promised = Counter((ack.client, ack.seq) for ack in acks)
         clients = {client for client, _ in promised}
-        kept = Counter(order for order in cloudlab.orders(self.info, site)[0] if order[0] in clients)
+        kept = Counter(order for order in cloudlab.held(self.info, site).orders if order[0] in clients)
         return compare(site, promised, kept)
 
     def checksums(self) -> dict[str, str]:
         time.sleep(_ON_THE_WAY)
-        found: dict[str, list[object]] = {
-            name: [*sorted(cloudlab.orders(self.info, name)[0]), *sorted(cloudlab.receipts(self.info, name))]
-            for name in self.info.sites
-        }
+        found = {name: cloudlab.held(self.info, name) for name in self.info.sites}
+        held = {name: [*sorted(one.orders), *sorted(one.receipts)] for name, one in found.items()}
         return {
-            name: f"{len(held)}:{hashlib.sha256(repr(held).encode()).hexdigest()[:32]}" for name, held in found.items()
+            name: f"{len(all_)}:{hashlib.sha256(repr(all_).encode()).hexdigest()[:32]}" for name, all_ in held.items()
         }
 
     def effects(self, after: int) -> list[Entry]:
@@ -162,7 +160,7 @@ class _CloudWatch:
         )
 
     def _samples(self) -> dict[str, int]:
-        return cloudlab.orders(self._info, next(iter(self._info.sites)))[1]
+        return cloudlab.held(self._info, next(iter(self._info.sites))).samples
 
 
 def stage_of(scenario: Scenario, folder: Path, say: Say) -> Stage:

@@ -20,7 +20,6 @@ class Media:
     def __init__(self, buckets: Any) -> None:
         """`buckets` is moto's backend of S3."""
         self._buckets = buckets
-        self._brought: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
 
     def writable(self, name: str) -> bool:
@@ -51,10 +50,6 @@ class Media:
                         self._bring(version, into)
 
     def _bring(self, version: FakeKey, into: Any) -> None:
-        known = (into.name, version.version_id)
-        if known in self._brought:
-            return
-        self._brought.add(known)
         there = into.keys.getlist(version.name, [])
         if any(one.version_id == version.version_id for one in there):
             return

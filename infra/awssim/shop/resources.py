@@ -5,7 +5,7 @@ import json
 import secrets
 from typing import Any
 
-from infra.awssim.handle import session
+from infra.awssim.handle import make_register, session
 
 from .config import BALANCER, BUCKET, DATABASE, GROUP, Config
 
@@ -54,7 +54,7 @@ class _Region:
             self.client("rds").create_db_subnet_group(
                 DBSubnetGroupName=name, DBSubnetGroupDescription=name, SubnetIds=place["subnets"]
             )
-        self._register()
+        make_register(self.client("dynamodb"))
         balancer, target_group = self._balancer(network)
         self._instances(network, target_group, desired)
         bucket = BUCKET.format(region=self.region)
@@ -116,14 +116,6 @@ class _Region:
     def _group(self, vpc: str, name: str) -> str:
         made = self.client("ec2").create_security_group(VpcId=vpc, GroupName=name, Description=name)
         return str(made["GroupId"])
-
-    def _register(self) -> None:
-        self.client("dynamodb").create_table(
-            TableName="seawall",
-            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
 
     def _balancer(self, network: dict[str, Any]) -> tuple[str, str]:
         elb = self.client("elbv2")

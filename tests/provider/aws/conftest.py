@@ -11,7 +11,7 @@ import pytest
 
 from activities.providers.aws import calls
 from infra.aws.policies import actions, files
-from infra.awssim.handle import KEY, Simulator
+from infra.awssim.handle import KEY, Simulator, make_register
 from infra.awssim.ledger import CallCount
 from tests.awssim.nursery import Nursling
 from tests.awssim.world import World
@@ -47,12 +47,7 @@ def sim() -> Iterator[Simulator]:
         patch.setattr(calls, "LOOK_LIMITS", (5.0, 10.0))
         calls.forget_clients()
         for region in REGIONS.values():
-            simulator.client("dynamodb", region).create_table(
-                TableName="seawall",
-                KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-                AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-                BillingMode="PAY_PER_REQUEST",
-            )
+            make_register(simulator.client("dynamodb", region))
         yield simulator
         calls.forget_clients()
         assert unallowed(simulator.control.calls()) == set(), "python -m infra.aws.policies makes policies of the code"
