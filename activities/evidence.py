@@ -24,6 +24,7 @@ from pydantic import ValidationError
 from workflows.model.base import Message
 from workflows.model.failure import Code, PermanentError
 
+from . import keys
 from .durable import sync
 
 NAME = "evidence.jsonl"
@@ -63,7 +64,7 @@ class Flaw(Message):
 def new_keys() -> tuple[str, str]:
     """The key for the worker's environment, and the public one for whoever verifies."""
     key = Ed25519PrivateKey.generate()
-    return _encoded(key.private_bytes_raw()), _encoded(key.public_key().public_bytes_raw())
+    return keys.write(key.private_bytes_raw()), keys.write(key.public_key().public_bytes_raw())
 
 
 def signing_key(environment: Mapping[str, str]) -> Ed25519PrivateKey | None:
@@ -98,7 +99,7 @@ def add(folder: Path, workflow_id: str, run_id: str, files: Mapping[str, Path], 
     digests = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in sorted(files.items())}
     with _alone(folder):
         lines = _lines(folder)
-        if any(link and (link.run_id, link.files) == (run_id, digests) for link in _latest(map(_parsed, lines))):
+        if any((link.run_id, link.files) == (run_id, digests) for link in _latest(map(_parsed, lines))):
             return
         link = Link(
             number=len(lines) + 1,
@@ -109,7 +110,7 @@ def add(folder: Path, workflow_id: str, run_id: str, files: Mapping[str, Path], 
             previous=_digest(lines[-1]) if lines else FIRST,
         )
         if key is not None:
-            link = link.model_copy(update={"signature": _encoded(key.sign(link.signed_part()))})
+            link = link.model_copy(update={"signature": base64.b64encode(key.sign(link.signed_part())).decode()})
         with (folder / NAME).open("ab") as file:
             file.write(link.model_dump_json().encode() + b"\n")
             file.flush()
@@ -210,16 +211,9 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _encoded(key: bytes) -> str:
-    return base64.b64encode(key).decode()
-
-
 def _decoded(text: str, what: str) -> bytes:
-    try:
-        key = base64.b64decode(text, validate=True)
-    except binascii.Error:
-        key = b""
-    if len(key) != 32:
+    key = keys.read(text)
+    if key is None:
         raise PermanentError(
             Code.CONFIGURATION,
             f"{what} is no key: 32 bytes in base64 are wanted.",

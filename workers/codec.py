@@ -7,8 +7,6 @@ them, and so nothing secret stands in one.
 """
 
 import asyncio
-import base64
-import binascii
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,12 +16,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec
 
+from activities import keys
 from workflows.model.failure import Code, PermanentError
 
 KEYS_VARIABLE = "SEAWALL_CODEC_KEYS"
 ENCODING = b"binary/encrypted"
 KEY_ID = "seawall-key"
-_NONCE, _KEY = 12, 32
+_NONCE = 12
 _FAR = 64 * 1024
 """Bytes from which on it is worth another thread."""
 
@@ -82,7 +81,7 @@ async def _aside(work: Callable[[Payload], Payload], payload: Payload) -> Payloa
 
 def new_key(name: str) -> str:
     """An entry for the ring."""
-    return f"{name}:{base64.b64encode(os.urandom(_KEY)).decode()}"
+    return f"{name}:{keys.write(os.urandom(keys.BYTES))}"
 
 
 def ring(environment: Mapping[str, str] | None = None) -> dict[str, bytes]:
@@ -98,11 +97,8 @@ def ring(environment: Mapping[str, str] | None = None) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for number, entry in enumerate(filter(None, (one.strip() for one in text.replace("\n", ",").split(","))), 1):
         name, colon, value = entry.partition(":")
-        try:
-            key = base64.b64decode(value, validate=True)
-        except binascii.Error:
-            key = b""
-        if not colon or not name.isidentifier() or len(key) != _KEY or name in found:
+        key = keys.read(value)
+        if not colon or not name.isidentifier() or key is None or name in found:
             raise PermanentError(
                 Code.CONFIGURATION,
                 f"Entry {number} of {KEYS_VARIABLE} is none: an id that is there once, a colon and 32 bytes in base64.",

@@ -5,7 +5,6 @@ name, or changed in one bit, is refused (AES-256-GCM, NIST SP 800-38D, with both
 """
 
 import base64
-import binascii
 import fcntl
 import json
 import os
@@ -20,6 +19,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import Field, ValidationError
 
+from activities import keys
 from activities.durable import sync
 from workflows.model.base import Strict
 from workflows.model.failure import Code, PermanentError
@@ -61,7 +61,7 @@ class Draft:
 
 def new_key() -> str:
     """A key for the environment."""
-    return base64.b64encode(secrets.token_bytes(32)).decode()
+    return keys.write(secrets.token_bytes(keys.BYTES))
 
 
 class Register:
@@ -141,11 +141,8 @@ class Register:
     # --- Encryption ---
 
     def _cipher(self) -> AESGCM:
-        try:
-            key = base64.b64decode(self._environment.get(KEY_VARIABLE, ""), validate=True)
-        except binascii.Error:
-            key = b""
-        if len(key) != 32:
+        key = keys.read(self._environment.get(KEY_VARIABLE, ""))
+        if key is None:
             raise PermanentError(
                 Code.CONFIGURATION,
                 f"{KEY_VARIABLE} is not set, or is no key: 32 bytes in base64 are wanted.",

@@ -11,7 +11,8 @@ from workers.cli.session import console, me, with_client
 if TYPE_CHECKING:
     from temporalio.client import Client
 
-    from workflows.model.progress import ProgressView
+    from workflows.model.progress import GateView
+    from workflows.model.report import Report
 
 RunArgument = Annotated[str, typer.Argument(help="A run's id, or an application's name for its current run.")]
 ByOption = Annotated[str | None, typer.Option("--as", help="Who answers.")]
@@ -72,15 +73,11 @@ def _decide(action: str, run: str, approver: str | None, code: str | None, comme
     async def act(client: "Client") -> str:
         from workers import control
 
-        found = await control.find_run(client, run)
-        report = await control.report(client, found)
-        view = await control.progress(client, found)
-        if view.gate is None:
-            raise not_waiting(found, view)
-        who, shown = approver or me(), code or view.gate.code
-        proof = means.proof(action, who, view.gate, shown, report)
+        report, gate = await _asked(client, run)
+        who, shown = approver or me(), code or gate.code
+        proof = means.proof(action, who, gate, shown, report)
         send = control.approve if action == "approve" else control.reject
-        return await send(client, found, who, shown, comment, proof)
+        return await send(client, report.workflow_id, who, shown, comment, proof)
 
     console().print(with_client(act))
 
@@ -100,23 +97,29 @@ def accept_data_loss(
     async def act(client: "Client") -> str:
         from workers import control
 
-        found = await control.find_run(client, run)
-        report = await control.report(client, found)
-        view = await control.progress(client, found)
-        if view.gate is None:
-            raise not_waiting(found, view)
-        who, shown = by or me(), code or view.gate.code
-        proof = Means(otp, sign, sealed).proof("accept_data_loss", who, view.gate, shown, report)
-        return await control.accept_data_loss(client, found, who, shown, loss, reason, proof)
+        report, gate = await _asked(client, run)
+        who, shown = by or me(), code or gate.code
+        proof = Means(otp, sign, sealed).proof("accept_data_loss", who, gate, shown, report)
+        return await control.accept_data_loss(client, report.workflow_id, who, shown, loss, reason, proof)
 
     console().print(with_client(act))
 
 
-def not_waiting(run: str, view: "ProgressView") -> Exception:
-    """For an answer that nobody asked for."""
+async def _asked(client: "Client", run: str) -> tuple["Report", "GateView"]:
+    """The run, as it stands, and what it asks people.
+
+    Raises:
+        PermanentError: REJECTED, for an answer that nobody asked for.
+    """
+    from workers import control
     from workflows.model.failure import Code, PermanentError
 
-    return PermanentError(Code.REJECTED, f"{run} is not waiting for an approval. {view.headline}")
+    found = await control.find_run(client, run)
+    report = await control.report(client, found)
+    view = await control.progress(client, found)
+    if view.gate is None:
+        raise PermanentError(Code.REJECTED, f"{found} is not waiting for an approval. {view.headline}")
+    return report, view.gate
 
 
 def _answer(action: str) -> Callable[[str, str | None, str | None, str], None]:

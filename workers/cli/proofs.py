@@ -55,9 +55,9 @@ class Means:
         if self.sealed:
             return control.checked(Proof, sealed=(_ask("First sealed code"), _ask("Second sealed code")))
         if self.otp is not None:
-            return control.checked(Proof, otp=self.otp.replace(" ", ""))
+            return control.checked(Proof, otp=self.otp)
         if ProofKind.OTP in wanted and sys.stdin.isatty():
-            return control.checked(Proof, otp=_ask(f"One-time password of {who}").replace(" ", ""))
+            return control.checked(Proof, otp=_ask(f"One-time password of {who}"))
         return Proof()
 
 

@@ -36,6 +36,11 @@ async def held(aws: Aws, name: str, ended: datetime) -> datetime | None:
     return max((held_until(one) for one in found if one.value >= 0), default=None)
 
 
+def missing(held: datetime, ended: datetime) -> float:
+    """Seconds that a replica which holds all until one moment lacks of a source that ended at another."""
+    return max(0.0, (ended - held).total_seconds())
+
+
 def receives(replicating: bool, found: Datum | None) -> bool:
     """Whether it was being fed when it was measured last."""
     return replicating and found is not None and found.value <= FED_SECONDS

@@ -40,4 +40,4 @@ def _ended(request: StepRequest) -> datetime | None:
 def _between(held: datetime | None, ended: datetime, method: str) -> Loss:
     if held is None:
         return Loss(method="no lag was measured")
-    return Loss(seconds=max(0.0, (ended - held).total_seconds()), method=f"{method}: all until {held:%H:%M:%S} UTC")
+    return Loss(seconds=lag.missing(held, ended), method=f"{method}: all until {held:%H:%M:%S} UTC")

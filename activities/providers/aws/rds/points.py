@@ -62,7 +62,7 @@ async def stream(provider: "RdsProvider", request: StepRequest) -> RecoveryPoint
     seconds = measured.value if measured else None
     if request.outage is not None and (held := await lag.held(aws, found.name, request.outage)):
         # What the replica says of itself grows for as long as the source is gone; no more is lost by waiting.
-        seconds = max(0.0, (request.outage - held).total_seconds())
+        seconds = lag.missing(held, request.outage)
     return RecoveryPoint(
         component=request.target.name,
         site=site,
