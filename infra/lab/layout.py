@@ -32,10 +32,15 @@ FIRST_PORT, LAST_PORT = 15000, 30000
 
 
 class Ports:
-    """Hands out ports that are free on every address asked for, each once."""
+    """Hands out ports that are free on every address asked for, each once.
+
+    They are consecutive from a random one on: of two processes that do this at once, both would else now and then take
+    a port that the other has been given and does not listen on yet.
+    """
 
     def __init__(self) -> None:
         self._given: set[int] = set()
+        self._next = random.randint(FIRST_PORT, LAST_PORT)
 
     def want(self, port: int | None, host: str, what: str) -> int:
         """That port, or a free one when none is named.
@@ -60,7 +65,8 @@ class Ports:
             LabError: none was found.
         """
         for _ in range(500):
-            port = random.randint(FIRST_PORT, LAST_PORT)
+            port = self._next
+            self._next = port + 1 if port < LAST_PORT else FIRST_PORT
             if port not in self._given and all(_is_free(host, port) for host in hosts):
                 self._given.add(port)
                 return port

@@ -117,10 +117,13 @@ class Pair:
 
     def start(self, site: str) -> None:
         options = " ".join(f"-c '{option}'" for option in self.options(site))
-        log = str(self.folder / f"{site}.log")
-        with (self.folder / "pg_ctl.out").open("ab") as out:
-            argv = [str(self.tools / "pg_ctl"), "start", "-w", "-D", str(self.data(site)), "-l", log, "-o", options]
-            subprocess.run(command_as(RUN_AS, argv), stdout=out, stderr=out, cwd="/", check=True)
+        log, said = self.folder / f"{site}.log", self.folder / "pg_ctl.out"
+        argv = [str(self.tools / "pg_ctl"), "start", "-w", "-t", "180", "-D", str(self.data(site)), "-l", str(log)]
+        with said.open("ab") as out:
+            done = subprocess.run(
+                command_as(RUN_AS, [*argv, "-o", options]), stdout=out, stderr=out, cwd="/", check=False
+            )
+        assert done.returncode == 0, said.read_text() + log.read_text()
 
     def ask(self, site: str, query: str, *args: Any) -> Any:
         """The first value of a query, asked past the provider."""

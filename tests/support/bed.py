@@ -119,6 +119,8 @@ class Crew:
             **{
                 "workflows": list(product.WORKFLOWS) if control else [],
                 "workflow_runner": plain_runner(),
+                # A machine that is busy with something else is not taken for a workflow that does not yield.
+                "debug_mode": True,
                 **options,
             },
         )

@@ -211,10 +211,7 @@ async def lane_crew(address: str, number: int, forgetful: bool) -> AsyncIterator
     client = await Client.connect(
         address, namespace=f"lane-{number}", data_converter=DATA_CONVERTER, runtime=quiet_runtime()
     )
-    # Out of the sandbox, whose set-up would be most of the time; the tests of the workflows stay in it. In debug mode a
-    # machine that is busy with something else is not taken for a workflow that does not yield.
-    options: dict[str, Any] = {"debug_mode": True}
-    options |= {"max_cached_workflows": 0} if forgetful else {}
+    options: dict[str, Any] = {"max_cached_workflows": 0} if forgetful else {}
     with tempfile.TemporaryDirectory(prefix="seawall-torture-") as folder:
         async with crew(client, Path(folder), **options):
             yield client, Path(folder)
