@@ -27,6 +27,7 @@ from workflows.model.progress import ProgressView, RunState
 from workflows.model.proof import Proof
 from workflows.model.report import Report
 from workflows.model.requests import (
+    Acknowledgement,
     Answer,
     Approval,
     DrillRequest,
@@ -259,6 +260,11 @@ async def reject(client: Client, run: str, approver: str, code: str, comment: st
 async def answer(client: Client, run: str, action: str, by: str, step: str | None = None, reason: str = "") -> str:
     """`retry`, `skip`, `accept_degraded`, `abort`, `pause` or `resume`."""
     return await _update(client, run, action, checked(Answer, by=by, step=step, reason=reason))
+
+
+async def acknowledge(client: Client, run: str, by: str, note: str = "") -> str:
+    """Say that somebody sees to what waits, so that nobody else is called."""
+    return await _update(client, run, "acknowledge", checked(Acknowledgement, by=by, note=note))
 
 
 async def accept_risk(client: Client, run: str, by: str, code: str, statement: str, proof: Proof = NO_PROOF) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from activities import checks
+from activities import apprise_box, checks
 from activities.archive_diverged import ArchiveDiverged
 from activities.bench import Bench
 from activities.break_glass import PageStore
@@ -47,6 +47,7 @@ from activities.reopen_site import ReopenSite
 from activities.report_store import ReportStore
 from activities.restore import Restore
 from activities.runbook_file import RunbookFiles
+from activities.send_notice import SendNotice
 from activities.snapshot import Snapshot
 from activities.start_instances import Instances
 from activities.sync_delta import SyncDelta
@@ -134,6 +135,7 @@ def control_activities(client: Client, settings: Settings, registry: Registry) -
         HeldSchedules(client).hold_schedules,
         ReportStore(settings.reports, signing_key(os.environ)).write_report,
         PageStore(settings.reports, registry).write_page,
+        SendNotice(settings.state).send_notice,
     ]
 
 
@@ -216,6 +218,9 @@ async def _warm_up(settings: Settings, registry: Registry) -> None:
     """Load now what the first recovery would otherwise wait for: the HTTP client, every kind that a runbook names."""
     await checks.warm_up()
     for runbook in readable_runbooks(settings, registry):
+        if settings.site == "control" and runbook.notices.channels:
+            with contextlib.suppress(PermanentError):  # told when the first message is sent
+                await asyncio.to_thread(apprise_box.load)
         for component in runbook.components.values():
             registry.get(component.kind)
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from activities.providers.by_hand import ByHand
 from activities.providers.registry import Registry
 from activities.report_render.words import clean, stamp
 from workflows.model.hand_over import HandOver
+from workflows.model.notices import Audience
 from workflows.model.plan import Mode, Operation, Phase, Plan, Step
 from workflows.model.progress import StepRecord, StepState
 from workflows.model.runbook import Role
@@ -140,8 +140,9 @@ class _Making:
                 f"{rule.required} of {', '.join(rule.approvers)}{own}{agreed}. No machine asks now: ask them, and "
                 "write their names into the form",
             )
-        for notice in runbook.notices:
-            yield f"To be told ({notice.audience})", clean(_channel(notice.channel))
+        for audience in Audience:
+            if channels := getattr(runbook.notices.audiences, audience.value):
+                yield f"To be told ({audience.value.replace('_', ' ')})", f"by {', '.join(channels)}"
 
     def _standing(self) -> Iterator[tuple[str, str, str, str]]:
         for step in self._plan.steps:
@@ -203,11 +204,3 @@ def _route(plan: Plan) -> str:
     if plan.operation is Operation.REPROTECT:
         return f"{plan.source} follows {plan.target}"
     return f"from {plan.source} to {plan.target}"
-
-
-def _channel(channel: str) -> str:
-    """A webhook's address is a secret; its host is not."""
-    if "://" not in channel:
-        return channel
-    parts = urlsplit(channel)
-    return f"{parts.scheme}://{parts.hostname}/..."

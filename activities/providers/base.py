@@ -24,11 +24,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
-from workflows.model.base import Strict
+from workflows.model.base import SecretRef, Strict
 from workflows.model.failure import Code, PermanentError
 from workflows.model.messages import Bubble, StepRequest, StepResult
 from workflows.model.observed import Finding, Observation, Reach
-from workflows.model.runbook import Check, Marker, Role, SecretRef
+from workflows.model.runbook import Check, Marker, Role
 from workflows.model.verbs import Verb
 
 from .by_hand import ByHand, Command

@@ -8,8 +8,7 @@ import re
 import shlex
 from collections.abc import Sequence
 
-from workflows.model.base import Message
-from workflows.model.runbook import SecretRef
+from workflows.model.base import Message, SecretRef
 
 
 class Command(Message):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from workflows.model.base import in_words
+from workflows.model.notices import NoticeRecord
 from workflows.model.plan import Operation, Phase
 from workflows.model.progress import StepRecord, StepState
 from workflows.model.report import Report
@@ -127,6 +128,26 @@ def approvals(report: Report) -> Section:
     return table("approvals", "Approvals", columns, rows, empty="Nobody answered a gate in this run.")
 
 
+def notices(report: Report) -> Section:
+    """Who was told of what, and whether it was delivered."""
+    return table(
+        "notices",
+        "Notices",
+        ("When", "Event", "Audience", "Channel", "Delivered", "Detail"),
+        (_notice_row(one) for one in report.notices),
+        note="Delivered means that the channel took it, not that anybody read it.",
+        empty="Nobody was told of anything: the runbook names no channel.",
+    )
+
+
+def _notice_row(one: NoticeRecord) -> Row:
+    delivered = {True: Cell("yes", "good"), False: Cell("no", "bad"), None: Cell("not known", "warn")}[one.delivered]
+    if one.by:
+        delivered = Cell(f"by {one.by}, its fallback", "warn")
+    audience = one.audience.replace("_", " ")
+    return words.stamp(one.at), one.event.value, audience, one.channel, delivered, one.detail
+
+
 def actions(report: Report) -> Section:
     """What people did to the run."""
     return table(
@@ -134,7 +155,7 @@ def actions(report: Report) -> Section:
         "Operator actions",
         ("Action", "Who", "When", "Step", "Reason"),
         ((one.action, one.by, words.stamp(one.at), one.step or "the run", one.reason) for one in report.actions),
-        empty="Nobody paused, retried, skipped, aborted or cancelled anything.",
+        empty="Nobody acknowledged, paused, retried, skipped, aborted or cancelled anything.",
     )
 
 

@@ -61,6 +61,7 @@ def after_timeline(report: Report) -> tuple[Section, ...]:
         content_run.proofs(report),
         content_run.approvals(report),
         content_run.actions(report),
+        *((content_run.notices(report),) if report.notices else ()),
         content_run.compensation(report),
         content_run.standing(report),
         content_run.changes(report),

@@ -14,7 +14,7 @@ from workflows.model.verbs import Verb
 
 from .problem import MOST_PROBLEMS, Problem, closest, dotted
 from .shared import parts_with_kind, spread
-from .tree import Mark, Node, Scalar, Table, find, place
+from .tree import Items, Mark, Node, Scalar, Table, find, place
 from .validation import validate
 from .values import Filling, Values
 from .yaml_reader import Document
@@ -82,6 +82,7 @@ class Reading:
             self._tell(place(tree, ("components",)), ("components",), f"there are more than {_MOST_PARTS} components")
             return
         self._check_kinds(tree)
+        self._refuse_list_of_notices(tree)
         if self.runbook is None:
             return
         if find(tree, ("approvals", "proofs")) is None:
@@ -93,6 +94,12 @@ class Reading:
             name = f"{self.path.stem!r}, as the file is named"
             got = f"got {self.runbook.application!r}"
             self._tell(place(tree, ("application",)), ("application",), got, name)
+
+    def _refuse_list_of_notices(self, tree: Node) -> None:
+        """The model takes a list for that of a runbook which was frozen long ago, and would silently tell nobody."""
+        node = find(tree, ("notices",))
+        if isinstance(node, Items):
+            self._tell(node.mark, ("notices",), "got a list", "a mapping that begins with `channels:`")
 
     def _check_kinds(self, tree: Node) -> None:
         """The settings of each component and device, also of a runbook that has other faults."""

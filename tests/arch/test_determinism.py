@@ -12,7 +12,9 @@ SOURCES = sorted((ROOT / "workflows").rglob("*.py"))
 ALLOWED = {
     *("abc", "asyncio", "collections.abc", "contextlib", "dataclasses", "datetime", "enum", "hashlib", "html", "json"),
     *("re", "typing", "urllib.parse", "pydantic", "temporalio", "temporalio.common", "temporalio.exceptions"),
-    "temporalio.workflow",
+    *("temporalio.workflow", "pydantic.json_schema", "shlex"),
+    # Its tables change with Python: they decide on the texts of messages only, which no replay compares.
+    "unicodedata",
 }
 """What workflow code may import, besides itself. None of it reads a clock, a file, a socket or the environment, but
 for the calls below."""

@@ -7,6 +7,7 @@ stay as they are, since runs that began on them must go on.
 import asyncio
 import contextlib
 import json
+import os
 import tempfile
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -20,14 +21,15 @@ from temporalio.testing import WorkflowEnvironment
 from activities.people import otp
 from tests.conftest import temporal_binary
 from tests.replay.fingerprints import write
-from tests.support.bed import Bed, bed, crew
+from tests.support.bed import Bed, bed, crew, eventually
 from tests.support.runbooks import cloud_components, shop_components
 from tests.support.sim import Fault, World
+from tests.support.sink import sink
 from workers.converter import DATA_CONVERTER
 from workflows.engine.attributes import ALL
 from workflows.model.observed import Finding
 from workflows.model.progress import RunState
-from workflows.model.requests import Approval
+from workflows.model.requests import Acknowledgement, Approval
 
 FOLDER = Path(__file__).parent / "histories"
 
@@ -154,6 +156,23 @@ async def _proved(b: Bed) -> dict[str, Run]:
     return {"failover-proved": run, "application-proved": _entity(b)}
 
 
+async def _noticed(b: Bed) -> dict[str, Run]:
+    """Chat is dead, mail takes its messages, and the ladder is climbed until somebody acknowledges."""
+    chat, mail = {"url": {"env": "NO_CHAT"}, "fallback": "mail"}, {"url": {"env": "MAIL_URL"}}
+    ladder = [{"after": "1s", "to": ["mail"]}, {"after": "2s", "to": ["mail"]}]
+    with sink() as box:
+        os.environ["MAIL_URL"] = box.url
+        told = {"channels": {"chat": chat, "mail": mail}, "audiences": {"responders": ["chat"]}}
+        b.change(notices={**told, "escalation": ladder})
+        run = await b.launch("Failover")
+        await eventually(lambda: box.about("NOBODY HAS ANSWERED"))
+        await run.execute_update("acknowledge", Acknowledgement(by="anna"))
+        await asyncio.sleep(2)
+        await b.approve(run)
+        await run.result()
+    return {"failover-noticed": run}
+
+
 _STORIES = {
     _home: _world(),
     _planned: World.healthy(hot=True),
@@ -161,6 +180,7 @@ _STORIES = {
     _preempted: World.healthy(),
     _in_a_cloud: World.healthy(hot=True),
     _proved: _world(),
+    _noticed: _world(),
 }
 
 

@@ -34,7 +34,7 @@ def test_there_is_a_history_of_every_kind_of_end() -> None:
     found = {path.stem for path in HISTORIES}
     assert found >= {f"{kind}-{end}" for kind in ("failover", "application") for end in ends}
     assert found >= {"drill-recovered", "drill-compensated", "drill-live", "drill-preempted", "switchover-leg"}
-    assert found >= {"switchover-unfit", "failover-preflighted", "failover-proved"}
+    assert found >= {"switchover-unfit", "failover-preflighted", "failover-proved", "failover-noticed"}
 
 
 def test_there_is_a_history_of_every_workflow() -> None:

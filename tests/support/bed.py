@@ -23,6 +23,7 @@ from activities.people.register import Register as PeopleRegister
 from activities.preflight import Preflight
 from activities.prove import Prove
 from activities.providers.registry import Registry
+from activities.send_notice import SendNotice
 from activities.watch_holder import Watch
 from tests.support.runbooks import sim_runbook
 from tests.support.sim import World, kinds
@@ -108,6 +109,7 @@ class Crew:
                 leases.release_lease,
             ]
             activities += [leases.application_state, leases.note_drill, leases.note_replication, leases.is_live_drill]
+            activities += [SendNotice(self._state_dir, seconds=1.0).send_notice]
             activities += [Prove(self.client, self.people, self.signers).prove]
             activities += [Watch(self.client, every=0.5).watch_holder, HeldSchedules(self.client).hold_schedules]
         return Worker(

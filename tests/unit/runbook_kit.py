@@ -7,8 +7,8 @@ from pydantic import Field
 
 from activities.providers.base import Provider
 from activities.providers.registry import Registry
-from workflows.model.base import Duration, Strict
-from workflows.model.runbook import Role, SecretRef
+from workflows.model.base import Duration, SecretRef, Strict
+from workflows.model.runbook import Role
 from workflows.model.verbs import Verb
 
 RUNBOOK = """\

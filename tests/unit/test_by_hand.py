@@ -18,9 +18,9 @@ from tests.support.by_hand_facts import RUN, facts_of
 from tests.support.paper import PaperStep, form_of, steps_of
 from workflows.model.failure import PermanentError
 from workflows.model.hand_over import HandOver
+from workflows.model.notices import Notices
 from workflows.model.plan import Mode, Operation
 from workflows.model.progress import StepState
-from workflows.model.runbook import Notice
 
 CANARY = "canary-7f3a"
 SECRETS = ("SEAWALL_SHOP_DB_PASSWORD", "SEAWALL_LAB_POWER_TOKEN", "SEAWALL_LAB_TSIG_SECRET")
@@ -121,14 +121,14 @@ def test_a_flip_is_a_compare_and_set_and_its_key_stands_on_no_command_line() -> 
     assert words[-3:] == ["|", "nsupdate", "-v"]
 
 
-def test_the_gate_names_who_must_agree_and_a_webhook_of_a_notice_is_not_told() -> None:
+def test_the_page_names_who_must_agree_and_by_which_channels_people_are_told() -> None:
     facts = facts_of()
-    hook = Notice(audience="ops", events=("ended",), channel=f"https://hooks.example.org/{CANARY}")
-    facts = facts.model_copy(update={"runbook": facts.runbook.model_copy(update={"notices": (hook,)})})
-    page = page_of(facts)
+    told = {"channels": {"chat": {"url": {"env": "CHAT_URL"}}}, "audiences": {"responders": ["chat"]}}
+    changed = facts.runbook.model_copy(update={"notices": Notices.model_validate(told)})
+    page = page_of(facts.model_copy(update={"runbook": changed}))
     assert "1 of anna, ben" in page
-    assert "hooks.example.org" in page
-    assert CANARY not in page
+    assert "To be told (responders)" in page
+    assert "CHAT_URL" not in page
 
 
 def test_steps_that_may_be_done_at_once_share_a_stage() -> None:

@@ -38,6 +38,7 @@ def register(app: typer.Typer) -> None:
         ("resume", "resume", "Go on after a pause."),
     ):
         app.command(name, help=text)(_answer(action))
+    app.command()(ack)
     app.command("accept-data-loss")(accept_data_loss)
     app.command("accept-split-brain-risk")(accept_split_brain_risk)
     app.command()(release)
@@ -133,6 +134,21 @@ def _answer(action: str) -> Callable[[str, str | None, str | None, str], None]:
         console().print(with_client(act))
 
     return command
+
+
+def ack(
+    run: RunArgument,
+    by: ByOption = None,
+    note: Annotated[str, typer.Option("--note", help="It stands in the report.")] = "",
+) -> None:
+    """Say that you see to what waits: nobody else is called for it. It answers nothing."""
+
+    async def act(client: "Client") -> str:
+        from workers import control
+
+        return await control.acknowledge(client, await control.find_run(client, run), by or me(), note)
+
+    console().print(with_client(act))
 
 
 def accept_split_brain_risk(

@@ -15,7 +15,7 @@ from workflows.model.hand_over import HandOver
 from workflows.model.progress import ProgressView, StepState
 from workflows.model.proof import ProofKind
 from workflows.model.report import Report
-from workflows.model.requests import Answer, Approval, LossAcceptance, RiskAcceptance
+from workflows.model.requests import Acknowledgement, Answer, Approval, LossAcceptance, RiskAcceptance
 from workflows.model.runbook import Runbook
 
 from . import reporting
@@ -23,6 +23,7 @@ from .executor import Executor
 from .gate import Gate
 from .hand_over import hand_over
 from .ledger import Ledger
+from .notices import Notifier
 from .proving import Claim, Prover
 from .saga import Saga
 
@@ -42,6 +43,7 @@ class Answering:
     executor: Executor | None
     saga: Saga | None
     prover: Prover
+    notifier: Notifier
 
     @abstractmethod
     def changed(self) -> None:
@@ -224,6 +226,24 @@ class Answering:
             raise rejected(f"{risk.by} is not an approver of this runbook. Ask one of: {', '.join(approvers)}.")
         if objection := self.prover.objection(runbook.approvals, risk.by, risk):
             raise rejected(objection)
+
+    # --- Acknowledge ---
+
+    @workflow.update(
+        name="acknowledge",
+        description='Say that you see to what waits; nobody else is called for it: {"by": "anna", "note": "on my way"}',
+    )
+    async def acknowledge(self, answer: Acknowledgement) -> str:
+        self.ledger.note("acknowledge", answer.by, workflow.now(), None, answer.note)
+        self.notifier.acknowledge(answer.by, workflow.now())
+        self.changed()
+        return f"Acknowledged by {answer.by}: nobody else is called. It still waits for an answer."
+
+    @acknowledge.validator
+    def _check_acknowledgement(self, answer: Acknowledgement) -> None:
+        if not self.notifier.waiting:
+            raise rejected("Nothing in this run waits for people now. Its details say what it is doing.")
+        self._check_room()
 
     # --- Pause, resume, abort ---
 

@@ -117,9 +117,21 @@ def _panel(view: ProgressView, most_steps: int, most_text: int) -> str:
         parts.append(
             f"<p>{len(view.parked) - _MOST_PARKED} more steps are parked: see the query <code>progress</code>.</p>"
         )
+    parts.append(_acknowledged(view))
     parts.append("\n" + _steps(view, most_steps, most_text))
     parts.append(_ways_out(view))
     return _block("".join(parts))
+
+
+def _acknowledged(view: ProgressView) -> str:
+    """Who sees to what waits, or how to say so before others are called."""
+    if not view.gate and not view.parked:
+        return ""
+    if view.acknowledged:
+        return f"<p>👤 <b>Acknowledged</b> by {_safe(view.acknowledged, 120)}: nobody else is called.</p>"
+    if not view.escalates:
+        return ""
+    return f"<p><b>Others are called until somebody says:</b></p><table>{_answer('acknowledge', view)}</table>"
 
 
 def _notice(view: ProgressView) -> str:

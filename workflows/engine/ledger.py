@@ -5,6 +5,7 @@ from datetime import datetime
 
 from workflows.model.entity import DrillSummary, Lease
 from workflows.model.messages import Bubble, LoadedRunbook, StepResult
+from workflows.model.notices import NoticeRecord
 from workflows.model.observed import Consistency, Divergence, FenceProof, Finding, Observation, RecoveryPoint
 from workflows.model.plan import Mode, Operation, Phase, Plan, Step
 from workflows.model.progress import ParkedStep, RunState, StepRecord, StepState
@@ -55,6 +56,9 @@ class Ledger:
         self.left: set[str] = set()
         """Steps whose effect stands, or may, because a person said to leave it so."""
         self.gate: Gate | None = None
+        self.notices: list[NoticeRecord] = []
+        self.acknowledged = ""
+        """Who sees to all that waits for people, and since when; empty while something waits for somebody."""
         self.state = RunState.STARTING
         self.end_code = ""
         self.end_reason = ""

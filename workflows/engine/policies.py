@@ -138,3 +138,18 @@ def aside() -> ActivityOptions:
         retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=2),
         cancellation_type=ActivityCancellationType.TRY_CANCEL,
     )
+
+
+LAST_WORD = timedelta(seconds=30)
+"""How long a run that has ended waits for its messages: twice what one dead channel takes before its fallback."""
+
+
+def notice(tries: int) -> ActivityOptions:
+    """One message by one channel. A sender gives up by itself before its attempt is over, so that a second attempt
+    never runs beside a first one that still sends."""
+    return ActivityOptions(
+        start_to_close_timeout=timedelta(seconds=13),
+        schedule_to_close_timeout=timedelta(minutes=5),
+        retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=tries),
+        cancellation_type=ActivityCancellationType.ABANDON,
+    )

@@ -35,6 +35,8 @@ def progress(ledger: Ledger, now: datetime) -> ProgressView:
         gate=gate.view() if gate and open_gate else None,
         parked=tuple(ledger.parked.values()),
         headline=ledger.end_reason,
+        acknowledged=ledger.acknowledged,
+        escalates=bool(runbook and runbook.notices.escalation and not ledger.acknowledged),
     )
     return view.model_copy(update={"headline": headline(view)})
 
@@ -73,6 +75,7 @@ def report(ledger: Ledger) -> Report:
         fence_proofs=ledger.proofs,
         approvals=tuple(ledger.approvals),
         actions=tuple(ledger.actions),
+        notices=tuple(ledger.notices),
         parked=tuple(ledger.parked.values()),
         standing=ledger.standing(),
         left_to_do=_left_to_do(ledger),

@@ -25,6 +25,7 @@ from .executor import Executor, Stop
 from .hand_over import Pages
 from .holding import Holding, Refused
 from .ledger import Ledger
+from .notices import Notifier
 from .outcome import Done, Outcome, classify
 from .proving import Prover
 from .saga import Saga
@@ -41,6 +42,7 @@ class RecoveryRun(Holding):
         self.executor: Executor | None = None
         self.saga: Saga | None = None
         self.prover = Prover(self.ledger)
+        self.notifier = Notifier(self)
         self._pages = Pages(self.ledger)
         self._shown_state = ""
         self._cancelled = False
@@ -93,13 +95,20 @@ class RecoveryRun(Holding):
         elif error is not None:
             raise error
         ledger.mark(ended=workflow.now())
+        # People are told before the bookkeeping, which may have to wait for the server of a site that is restarting.
+        self.notifier.look()
         await self.give_up_lease()
         self.changed()
-        try:
-            await self.bookkeep("write_report", WriteReportRequest(report=self.report()), "write the report")
-        except Refused as failure:
-            ledger.note("report not written", "Seawall", workflow.now(), None, failure.reason)
+        await self._write_report("write the report")
+        if await self.notifier.last_word():
+            await self._write_report("write the report, with what became of the messages")
         await workflow.wait_condition(workflow.all_handlers_finished)
+
+    async def _write_report(self, summary: str) -> None:
+        try:
+            await self.bookkeep("write_report", WriteReportRequest(report=self.report()), summary)
+        except Refused as failure:
+            self.ledger.note("report not written", "Seawall", workflow.now(), None, failure.reason)
 
     async def _watch_deadline(self, deadline: timedelta) -> None:
         await workflow.sleep(deadline, summary="deadline of the run")
@@ -253,7 +262,9 @@ class RecoveryRun(Holding):
     # --- Small things ---
 
     def changed(self) -> None:
-        """Show what is new: in the details pane always, in the search attributes when the state is another."""
+        """Show what is new: to people who are to be told, in the details pane always, in the search attributes when
+        the state is another."""
+        self.notifier.look()
         view = self.show()
         if self._shown_state != (shown := f"{view.state} {view.epoch} {view.target}"):
             self._shown_state = shown

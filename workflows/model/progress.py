@@ -130,6 +130,10 @@ class ProgressView(Message):
     parked: tuple[ParkedStep, ...] = ()
     headline: str = ""
     """One sentence: what is happening, or what is awaited from whom."""
+    acknowledged: str = ""
+    """Who sees to all that waits for people, and since when."""
+    escalates: bool = False
+    """Whether others are called while something waits and nobody acknowledges it."""
 
 
 class ReplicationReport(Message):

@@ -5,6 +5,7 @@ from typing import Any
 
 from .base import Message
 from .entity import DrillSummary
+from .notices import NoticeRecord
 from .observed import Consistency, Divergence, FenceProof, Finding, Loss, Observation
 from .plan import Mode, Operation
 from .progress import ParkedStep, RunState, StepRecord
@@ -27,7 +28,7 @@ class ApprovalRecord(Message):
 
 
 class OperatorAction(Message):
-    """Something a person did to the run: retry, skip, accept degraded, abort, pause, resume, cancel."""
+    """Something a person did to the run: retry, skip, accept degraded, abort, pause, resume, acknowledge, cancel."""
 
     action: str
     by: str
@@ -153,6 +154,8 @@ class Report(Message):
     """Who answered which gate, and how."""
     actions: tuple[OperatorAction, ...] = ()
     """What people did to the run."""
+    notices: tuple[NoticeRecord, ...] = ()
+    """Who was told of what, and whether it was delivered."""
     parked: tuple[ParkedStep, ...] = ()
     """Steps that wait for an answer."""
     standing: tuple[str, ...] = ()

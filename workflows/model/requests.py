@@ -133,6 +133,15 @@ class Answer(Strict):
     reason: Annotated[str, Field(max_length=500)] = ""
 
 
+class Acknowledgement(Strict):
+    """Somebody sees to what waits for people: nobody else is called for it. It answers nothing."""
+
+    example: ClassVar[str] = '{"by": "anna", "note": "on my way"}'
+
+    by: Annotated[str, Field(min_length=1, max_length=80)]
+    note: Annotated[str, Field(max_length=500)] = ""
+
+
 class RiskAcceptance(Proof):
     """A person's separate acceptance of the risk of two writers, where the fence could not be proved."""
 

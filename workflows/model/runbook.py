@@ -5,11 +5,13 @@
 
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from .base import Duration, Name, Strict, Text
+from .notices import Notices
 from .proof import ProofKind
 
 
@@ -35,19 +37,6 @@ class ReplicationMode(StrEnum):
     CONTINUOUS = "continuous"
     INTERVAL = "interval"
     BACKUP = "backup"
-
-
-class SecretRef(Strict):
-    """Where a secret is found at the moment of use. The value itself never stands in a runbook."""
-
-    env: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")] | None = None
-    file: Text | None = None
-
-    @model_validator(mode="after")
-    def _one_source(self) -> "SecretRef":
-        if (self.env is None) == (self.file is None):
-            raise ValueError("expected exactly one of `env` and `file`")
-        return self
 
 
 class Owner(Strict):
@@ -317,14 +306,6 @@ class Detection(Strict):
     """A second failover within so long of the last one's end wants two people. `0s`: never."""
 
 
-class Notice(Strict):
-    """Who is told of what. Delivery is by the notices' provider; a dead channel never stops a recovery."""
-
-    audience: Name
-    events: tuple[Literal["started", "awaiting-approval", "parked", "ended"], ...] = Field(min_length=1)
-    channel: Text
-
-
 class DrillPolicy(Strict):
     """How often the recovery is rehearsed."""
 
@@ -347,6 +328,26 @@ class FailbackPolicy(Strict):
     max_lag: Duration = timedelta(seconds=10)
 
 
+def _form(given: Any) -> str:
+    return "old" if isinstance(given, list | tuple) else "new"
+
+
+def _today(read: Notices | tuple[Any, ...]) -> Notices:
+    return read if isinstance(read, Notices) else Notices()
+
+
+# A runbook that was frozen before notices were delivered has a list in their place: its run sends none. Not by a
+# validator before: that would make Python values of the JSON, and a strict reading refuses a list for a tuple.
+if TYPE_CHECKING:
+    _TodaysNotices: TypeAlias = Notices
+else:
+    _TodaysNotices = Annotated[
+        Annotated[Notices, Tag("new")] | Annotated[SkipJsonSchema[tuple[Any, ...]], Tag("old")],
+        Discriminator(_form),
+        AfterValidator(_today),
+    ]
+
+
 class Runbook(Strict):
     """The recovery plan of one application."""
 
@@ -362,7 +363,7 @@ class Runbook(Strict):
     public: PublicCheck
     approvals: Approvals
     detection: Detection = Detection()
-    notices: tuple[Notice, ...] = ()
+    notices: _TodaysNotices = Notices()
     drills: DrillPolicy = DrillPolicy()
     failback: FailbackPolicy = FailbackPolicy()
     deadline: Duration = Field(

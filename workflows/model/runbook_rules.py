@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
+from . import notice_rules
 from .base import Message, format_duration
 from .runbook import ApprovalRule, Component, DnsCheck, ReplicationMode, Role, Runbook, Silence, SqlCheck, Tier
 from .verbs import Verb
@@ -278,8 +279,8 @@ def _public(runbook: Runbook) -> Iterator[RuleProblem]:
 
 
 def _notices(runbook: Runbook) -> Iterator[RuleProblem]:
-    if runbook.notices:
-        yield _warn(("notices",), "This release delivers no notices yet.", "Tell people by other means until it does.")
+    yield from (_refuse(*fault) for fault in notice_rules.faults(runbook.notices))
+    yield from (_warn(*doubt) for doubt in notice_rules.doubts(runbook.notices))
 
 
 def _review(runbook: Runbook, today: date) -> Iterator[RuleProblem]:

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from workflows.model.base import Duration, Name, Strict, Text
-from workflows.model.runbook import SecretRef
+from workflows.model.base import Duration, Name, SecretRef, Strict, Text
 
 _HOST = r"^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?$"
 

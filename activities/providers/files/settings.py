@@ -7,8 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from workflows.model.base import Duration, Name, Strict, Text
-from workflows.model.runbook import SecretRef
+from workflows.model.base import Duration, Name, SecretRef, Strict, Text
 
 STATE = ".seawall"
 FENCED = ".fenced-"

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from workflows.model.base import Duration, Name, Strict, Text
-from workflows.model.runbook import SecretRef
+from workflows.model.base import Duration, Name, SecretRef, Strict, Text
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 

@@ -5,8 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from workflows.model.base import Duration, Strict
-from workflows.model.runbook import SecretRef
+from workflows.model.base import Duration, SecretRef, Strict
 
 
 class HttpPowerSettings(Strict):
