@@ -13,7 +13,20 @@ from typing import Annotated
 
 import typer
 
-from workers.cli import answers, approvers, break_glass, builds, codec, evidence, labs, orphans, runs, schedules, starts
+from workers.cli import (
+    answers,
+    approvers,
+    break_glass,
+    builds,
+    codec,
+    evidence,
+    gateway,
+    labs,
+    orphans,
+    runs,
+    schedules,
+    starts,
+)
 
 app = typer.Typer(
     name="seawall",
@@ -30,6 +43,7 @@ answers.register(app)
 approvers.register(app)
 codec.register(app)
 evidence.register(app)
+gateway.register(app)
 orphans.register(app)
 schedules.register(app)
 break_glass.register(app)
