@@ -22,7 +22,7 @@ class File:
             filename=self.name,
             title=self.title,
             content=self.content,
-            **({"thread_ts": thread} if thread else {}),
+            thread_ts=thread or None,
         )
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from temporalio.client import Client
 from temporalio.exceptions import TemporalError
-from workflows.engine.authority import START
 
 from workers import control
+from workflows.engine.authority import START
 from workflows.engine.sentences import clock
 from workflows.model.failure import PermanentError
 from workflows.model.progress import ProgressView
