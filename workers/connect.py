@@ -12,7 +12,7 @@ from workflows.model.failure import Code, PermanentError
 
 
 async def connect(settings: Settings, *, lazy: bool = False) -> Client:
-    """A client of the Temporal server; a `lazy` one connects when it is first used. Certificates and keys are Temporal's
+    """A client of the Temporal server; a `lazy` one connects when first used. Certificates and keys are Temporal's
     own settings (`TEMPORAL_TLS_...`, `TEMPORAL_API_KEY`, or a profile in temporal.toml), as every tool of Temporal
     reads them.
 
