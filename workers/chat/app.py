@@ -1,12 +1,13 @@
 """The wiring of Slack: each request is acknowledged at once, done once, and answered with a sentence."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from slack_bolt import BoltResponse
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncRespond
@@ -29,7 +30,13 @@ from .typed import DECISIONS, STARTS, Typed, read
 
 _REMEMBERED = 600.0
 """Seconds for which a request is known again: twice as long as its signature counts."""
+_LONG = 10.0
+_PATIENCE = (
+    "Temporal does not answer here yet; it is still being asked, and you will be told. What runs goes on without this "
+    "chat."
+)
 _UNFORESEEN = "Something went wrong in the chat gateway itself; its log says what. `/dr runs` shows what runs."
+T = TypeVar("T")
 log = logging.getLogger("seawall.chat")
 
 
@@ -107,8 +114,11 @@ class ChatApp:
     # --- What is done with it ---
 
     async def _typed(self, member: Member, text: str, trigger: str, say: Callable[[Shown], Awaitable[None]]) -> None:
+        async def wait() -> None:
+            await say(_sentence(_PATIENCE))
+
         try:
-            message = await self._answered(member, read(text), trigger)
+            message = await _patiently(self._answered(member, read(text), trigger), wait)
         except Exception as error:
             message = _sentence(_told_of(error))
         if message:
@@ -189,12 +199,11 @@ class ChatApp:
         await self._web.views_update(view_id=opened["view"]["id"], view=form)
 
     async def _submitted(self, member: Member, kept: Kept, values: dict[str, str], view_id: str, title: str) -> None:
+        async def wait() -> None:
+            await self._web.views_update(view_id=view_id, view=told(title, _PATIENCE, well=False))
+
         try:
-            caller = await self._desk.caller(member)
-            if kept.act == "start":
-                said = await self._desk.start(caller, kept, values.get("reason", ""))
-            else:
-                said = await self._desk.answer(caller, kept, values.get("reason", ""), values.get("loss", ""))
+            said = await _patiently(self._sent(member, kept, values), wait)
             result = told(title, said)
         except Exception as error:
             said = _told_of(error)
@@ -209,10 +218,26 @@ class ChatApp:
                 channel=channel, user=member.user, text=message.text, blocks=message.blocks, parse="none"
             )
 
+    async def _sent(self, member: Member, kept: Kept, values: dict[str, str]) -> str:
+        caller = await self._desk.caller(member)
+        if kept.act == "start":
+            return await self._desk.start(caller, kept, values.get("reason", ""))
+        return await self._desk.answer(caller, kept, values.get("reason", ""), values.get("loss", ""))
+
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(_logged(work))
         self._work.add(task)
         task.add_done_callback(self._work.discard)
+
+
+async def _patiently(work: Coroutine[Any, Any, T], wait: Callable[[], Awaitable[None]]) -> T:
+    """What comes of it; `wait` is said when that takes long. It is not cut off: half of a start helps nobody."""
+    task = asyncio.ensure_future(work)
+    done, _ = await asyncio.wait([task], timeout=_LONG)
+    if not done:
+        with contextlib.suppress(SlackClientError):
+            await wait()
+    return await task
 
 
 async def _logged(work: Coroutine[Any, Any, None]) -> None:
