@@ -31,6 +31,7 @@ from .typed import DECISIONS, STARTS, Typed, read
 _REMEMBERED = 600.0
 """Seconds for which a request is known again: twice as long as its signature counts."""
 _LONG = 10.0
+_APART = 0.5
 _PATIENCE = (
     "Temporal does not answer here yet; it is still being asked, and you will be told. What runs goes on without this "
     "chat."
@@ -199,6 +200,8 @@ class ChatApp:
         await self._web.views_update(view_id=opened["view"]["id"], view=form)
 
     async def _submitted(self, member: Member, kept: Kept, values: dict[str, str], view_id: str, title: str) -> None:
+        acknowledged = time.monotonic()
+
         async def wait() -> None:
             await self._web.views_update(view_id=view_id, view=told(title, _PATIENCE, well=False))
 
@@ -208,6 +211,8 @@ class ChatApp:
         except Exception as error:
             said = _told_of(error)
             result = told(title, said, well=False)
+        # Slack may see to this before it has seen to the acknowledgement, whose window would then stay.
+        await asyncio.sleep(max(acknowledged + _APART - time.monotonic(), 0.0))
         try:
             await self._web.views_update(view_id=view_id, view=result)
         except SlackClientError:
