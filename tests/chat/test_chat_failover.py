@@ -36,7 +36,7 @@ async def test_a_failover_by_three_people_who_never_leave_slack(both: Room) -> N
         await both.says(root, "Awaiting approval", "site A is gone", "asked for by carl")
         await both.hears(root, "Approval is wanted")
         assert "1 more approval" in await both.approves("anna", root, reason="seen on the graphs")
-        await both.hears(root, "anna approved: 1 of 2")
+        assert "seen on the graphs" in (await both.hears(root, "anna, ")).words
         assert "Approved" in await both.approves("ben", root)
         report = await both.handle(root).result()
         assert report.end_state is RunState.RECOVERED
@@ -65,6 +65,7 @@ async def test_what_is_parked_is_retried_from_slack(client: Client, tmp_path: Pa
         await r.says(root, "anna at")
         window = await r.person("carl").clicks(root, "Retry")
         await r.person("carl").submits(window, reason="the name server is back")
+        await r.hears(root, "retry front.flip")
         report = await r.handle(root).result()
         assert report.end_state is RunState.RECOVERED
         assert [(one.action, one.by) for one in report.actions] == [("acknowledge", "anna"), ("retry", "carl")]

@@ -82,7 +82,11 @@ class Person:
 
     async def click(self, post: Post, label: str) -> dict[str, Any]:
         """Click a button of a message."""
-        button = next(one for one in buttons(post.blocks) if one["text"]["text"].rstrip("…") == label)
+
+        def there() -> list[dict[str, Any]]:
+            return [one for one in buttons(post.blocks) if one["text"]["text"].rstrip("…") == label]
+
+        button = (await eventually(there))[0]
         payload = {
             "type": "block_actions",
             "user": {"id": self.user},

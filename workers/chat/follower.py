@@ -17,14 +17,14 @@ from workers import control
 from workflows.engine.authority import START
 from workflows.engine.sentences import clock
 from workflows.model.failure import PermanentError
-from workflows.model.progress import ProgressView
+from workflows.model.progress import ProgressView, RunState
 from workflows.model.report import Report
 
 from .blocks import Shown
 from .card import Asked, card
 from .channel import Channel, Message, SlackTrouble
 from .files import report_file
-from .happenings import Happening, ending, happenings
+from .happenings import Happening, deeds, ending, happenings
 from .settings import ChatSettings
 
 _NEWEST = 200
@@ -130,6 +130,7 @@ class RunThread:
         self._answered = time.monotonic()
         self._last: ProgressView | None = None
         self._closed: float | None = None
+        self._waits: object = None
 
     async def follow(self) -> None:
         """Until it has ended and all of that is told."""
@@ -142,6 +143,7 @@ class RunThread:
             except SlackTrouble as trouble:
                 if wait == self._settings.look_seconds:
                     log.warning("%s: %s; its thread is late meanwhile.", self.run, trouble.what)
+                self._waits = None
                 wait = min(max(wait * 2, trouble.wait), max(_LONGEST_WAIT, trouble.wait))
             await asyncio.sleep(wait)
 
@@ -156,7 +158,9 @@ class RunThread:
         if lost:
             trouble = f"It was {lost} from outside; what it did may stand. See: seawall status {view.application}"
         await self._show(card(view, self._asked, trouble))
-        for one in happenings(view, self._asked):
+        said = list(happenings(view, self._asked))
+        at = 1 if said and said[0].key == "begun" else 0
+        for one in (*said[:at], *await self._deeds(view), *said[at:]):
             await self._say(one)
         if not closed:
             return False
@@ -181,6 +185,19 @@ class RunThread:
             return last, f"{said}what stands here may be old."
         return view, ""
 
+    async def _deeds(self, view: ProgressView) -> list[Happening]:
+        """What people answered, read anew when what is asked of them has changed."""
+        gate = view.gate and (view.gate.step, view.gate.code, view.gate.approved_by)
+        waits = (gate, tuple((one.step, one.since) for one in view.parked), view.state is RunState.PAUSED)
+        if waits == self._waits:
+            return []
+        try:
+            found = list(deeds(await control.report(self._client, self.run)))
+        except _SILENCE:
+            return []
+        self._waits = waits
+        return found
+
     async def _show(self, message: Shown, final: bool = False) -> None:
         key = _execution(self.row)
         if self._root is None:
@@ -191,7 +208,7 @@ class RunThread:
                 await self._channel.edit(key, self._root.ts, message, final)
             except SlackTrouble as trouble:
                 if trouble.what == "message_not_found":
-                    self._root, self._said = None, set()
+                    self._root, self._said, self._waits = None, set(), None
                 raise
             self._shown = message
 
@@ -221,6 +238,8 @@ class RunThread:
 
     async def _deliver(self, report: Report, lost: str) -> None:
         assert self._root is not None
+        for one in deeds(report):
+            await self._say(one)
         if not await self._say(ending(report, lost)):
             # Another gateway says it, and may be about to put the file there.
             await asyncio.sleep(self._settings.look_seconds * 2)

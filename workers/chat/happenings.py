@@ -5,7 +5,9 @@ Each is read off one view of the run, so that nothing has to be remembered: what
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
+from workflows.engine.authority import START
 from workflows.engine.sentences import clock, names, title
 from workflows.model.base import in_words
 from workflows.model.progress import ProgressView, RunState
@@ -40,8 +42,6 @@ def happenings(view: ProgressView, asked: Asked | None) -> Iterator[Happening]:
         wanted = f"Approval is wanted of {safe(names(gate.approvers))} until {clock(gate.expires)} UTC."
         how = f"Answer with the buttons above, or with {code(f'/dr approve {view.workflow_id} {gate.code}')}."
         yield Happening(f"gate {gate.code}", f"⏳ *{safe(gate.question, 500)}* {wanted} {how}", loud=True)
-        for number, name in enumerate(gate.approved_by, 1):
-            yield Happening(f"approved {gate.code} {name}", f"👍 {safe(name)} approved: {number} of {gate.required}.")
     if passed(view):
         yield Happening("pivot", f"🔒 {safe(title(view))} is past its point of no return. It only goes forward now.")
     for one in view.parked:
@@ -53,6 +53,23 @@ def happenings(view: ProgressView, asked: Asked | None) -> Iterator[Happening]:
         yield Happening(f"acknowledged {view.acknowledged}", f"👤 {safe(view.acknowledged, 200)} sees to it.")
     if view.state is RunState.COMPENSATING:
         yield Happening("undoing", f"↩️ {safe(title(view))} is undoing what it began.")
+
+
+def deeds(report: Report) -> Iterator[Happening]:
+    """What people have answered so far, as the report keeps it: who approved, who retried, and why."""
+    for one in report.approvals:
+        if one.step != START:
+            mark = {"approved": "👍", "rejected": "👎"}.get(one.decision, "👤")
+            yield _deed(mark, one.approver, one.decision, one.comment, one.at)
+    for act in report.actions:
+        if act.action != "acknowledge":
+            step = f" {act.step}" if act.step else ""
+            yield _deed("👤", act.by, f"{act.action.replace('_', ' ')}{step}", act.reason, act.at)
+
+
+def _deed(mark: str, by: str, what: str, reason: str, at: datetime) -> Happening:
+    said = f"{mark} {safe(by, 80)}, {clock(at)} UTC: {safe(what, 120)}"
+    return Happening(f"deed {at.isoformat()} {by} {what}"[:300], said + (f". {safe(reason, 500)}" if reason else ""))
 
 
 def ending(report: Report, lost: str) -> Happening:

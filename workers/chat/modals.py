@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from workflows.engine.details import action_words
-from workflows.model.base import format_duration, in_words
+from workflows.model.base import in_words
 from workflows.model.plan import Phase
 from workflows.model.progress import CompiledPlan, CompiledStep, ProgressView
 
@@ -84,7 +84,7 @@ def _step(item: CompiledStep) -> str:
     words = safe(step.words, 160)
     words = f"*{words}*" if item.on_critical_path else words
     if step.verb == "approve":
-        return f"⏳ {words} · waits for people, at most {format_duration(step.timeout)}"
+        return f"⏳ {words} · waits for people, at most {in_words(step.timeout.total_seconds())}"
     reversible = step.phase in (Phase.PREPARE, Phase.COMMIT)
     undo = f"undo: {safe(step.undo_words, 120)}" if step.undo else "nothing to undo" if reversible else "no undo"
     lock = "🔒" if step.phase is Phase.PIVOT else "▫️"
