@@ -19,6 +19,7 @@ from workflows.model.progress import RunState
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("workers")]
 
+UNPROVED = {"proofs": [], "failover": {"approvers": ["anna"]}}
 BY_NAME = {"proofs": ["otp", "voucher"], "failover": {"approvers": ["anna", "ben"]}}
 
 
@@ -57,8 +58,7 @@ async def test_slack_goes_down_in_a_run_which_ends_and_the_thread_catches_up(cli
 async def test_slack_is_down_from_the_start_and_a_run_from_elsewhere_is_told_later(
     client: Client, tmp_path: Path
 ) -> None:
-    changes = {"approvals": {"proofs": [], "failover": {"approvers": ["anna"]}}}
-    async with room(client, tmp_path, **changes) as r:
+    async with room(client, tmp_path, approvals=UNPROVED) as r:
         r.slack.mode = "down"
         async with r.gateway():
             run = await r.bed.start()
@@ -141,8 +141,7 @@ async def test_a_gateway_dies_in_a_run_and_the_next_one_goes_on_in_its_thread(cl
 
 
 async def test_two_gateways_settle_on_one_thread(client: Client, tmp_path: Path) -> None:
-    changes = {"approvals": {"proofs": [], "failover": {"approvers": ["anna"]}}}
-    async with room(client, tmp_path, **changes) as r, r.gateway(), r.gateway():
+    async with room(client, tmp_path, approvals=UNPROVED) as r, r.gateway(), r.gateway():
         run = await r.bed.start()
         await r.bed.approve(run)
         await run.result()

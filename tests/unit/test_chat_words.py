@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import sample_views
-from tests.support.sample_reports import recovered
+from tests.support.sample_reports import at, recovered
 from tests.support.slack_rules import calls, careless, wrong_message, wrong_view
 from tests.support.slack_texts import buttons, texts_of, words
 from workers.chat.blocks import Shown
@@ -88,7 +88,7 @@ def test_after_the_end_there_is_nothing_to_click() -> None:
 
 def test_a_card_holds_no_running_clock() -> None:
     base = view("running")
-    later = base.model_copy(update={"now": sample_views.at(5000.0)})
+    later = base.model_copy(update={"now": at(5000.0)})
     assert card(base) == card(later)
 
 

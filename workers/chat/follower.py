@@ -27,12 +27,13 @@ from .files import report_file
 from .happenings import Happening, deeds, ending, happenings
 from .settings import ChatSettings
 
-_NEWEST = 200
+_NEWEST = 100
 _BACK = timedelta(hours=24)
 """How far a gateway that comes back looks for threads without an end."""
 _MISSED = timedelta(hours=1)
 """A run that began and ended while no gateway ran, so long ago at most, still gets its thread."""
 _SILENT = 15.0
+_DESCRIBED = 5.0
 _LONGEST_WAIT = 30.0
 _REPORT_PATIENCE = 600.0
 _SILENCE = (TemporalError, RuntimeError, PermanentError)
@@ -83,8 +84,7 @@ class Follower:
         for run, row in rows.items():
             if self._settings.applications and row["application"] not in self._settings.applications:
                 continue
-            if thread := self._threads.get(run):
-                thread.row = row
+            if run in self._threads:
                 continue
             missed = row["ended"] is not None and now - row["started"] < _MISSED
             wanted = row["ended"] is None or _execution(row) in open_threads or missed
@@ -119,7 +119,7 @@ class RunThread:
 
     def __init__(self, client: Client, channel: Channel, settings: ChatSettings, row: dict[str, Any]) -> None:
         self.row = row
-        """As it was listed last."""
+        """As it was listed, and described since."""
         self.run: str = row["run"]
         self._client, self._channel, self._settings = client, channel, settings
         self._since = row["started"].timestamp()
@@ -131,6 +131,7 @@ class RunThread:
         self._last: ProgressView | None = None
         self._closed: float | None = None
         self._waits: object = None
+        self._described = time.monotonic()
 
     async def follow(self) -> None:
         """Until it has ended and all of that is told."""
@@ -149,10 +150,12 @@ class RunThread:
 
     async def _turn(self) -> bool:
         """Tell what is new; whether that was the last of it."""
-        row = self.row  # before the view: what is seen below is at least as new
+        # Before the view: what is seen then is at least as new.
+        await self._describe()
         view, trouble = await self._view()
         if view is None:
             return False
+        row = self.row
         closed = row["ended"] is not None
         lost = row["status"].lower().replace("_", " ") if closed and not view.state.ended else ""
         if lost:
@@ -165,6 +168,19 @@ class RunThread:
         if not closed:
             return False
         return await self._finish(view, lost, trouble)
+
+    async def _describe(self) -> None:
+        """Look whether it still runs: now and then, and each time when it seems to have ended."""
+        ended = self._last is not None and self._last.state.ended
+        if self.row["ended"] or (not ended and time.monotonic() - self._described < _DESCRIBED):
+            return
+        handle = self._client.get_workflow_handle(self.run, run_id=self.row["run_id"])
+        try:
+            found = await handle.describe(rpc_timeout=control.PATIENCE)
+        except _SILENCE:
+            return
+        self._described = time.monotonic()
+        self.row = {**self.row, "ended": found.close_time, "status": found.status.name if found.status else ""}
 
     async def _view(self) -> tuple[ProgressView | None, str]:
         """The newest view; and what to say when nobody answers for the run."""
