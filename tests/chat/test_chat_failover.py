@@ -8,7 +8,7 @@ import pytest_asyncio
 from temporalio.client import Client
 
 from tests.chat.kit import Room, room
-from tests.support.flow import dead_primary, kept
+from tests.support.flow import dead_primary, healthy, kept
 from tests.support.sim import Fault
 from tests.support.slack_texts import buttons
 from workflows.model.progress import RunState
@@ -117,3 +117,26 @@ async def test_looking_costs_nothing_and_a_report_comes_to_who_asks(client: Clie
         assert "Recovered." in await olga.asks(f"/dr report {run.id}")
         direct = [one for one in r.slack.posts if one.channel == "D0OLGA"]
         assert direct[0].files == [f"{run.id.replace('/', '-')}.md"]
+
+
+async def test_every_operation_shows_its_plan_and_a_drill_is_run(client: Client, tmp_path: Path) -> None:
+    async with room(client, tmp_path, healthy()) as r, r.gateway():
+        carl, name = r.person("carl"), r.application
+        for typed, words in (
+            (f"switchover {name} --at 2126-11-22T02:00Z maintenance", "at: `2126-11-22T02:00Z`"),
+            (f"failback {name} site A is mended", "from recovery to primary"),
+            (f"reprotect {name} site A is mended", "reprotect"),
+            (f"failover {name} --planned --to recovery maintenance", "planned failover"),
+            (f"drill {name} --live quarterly", "drill"),
+        ):
+            window = await carl.opens(f"/dr {typed}")
+            assert words in window.words, window.words
+            assert window.view["submit"]["text"] == "Start"
+        refused = await carl.opens(f"/dr switchover {name} --at tomorrow maintenance")
+        assert "submit" not in refused.view
+        assert "--at wants a time in UTC" in refused.words
+        assert r.slack.roots() == []
+        root = await r.starts("carl", f"drill {name} quarterly")
+        await r.says(root, "Isolated drill", "Recovered")
+        assert "quarterly" in await r.filed(root)
+        kept(r.bed.world)
