@@ -1,14 +1,11 @@
 """The transcript in the documents is what the gateway says today."""
 
-from pathlib import Path
-
 import pytest
-from temporalio.client import Client
 
-from tests.chat.transcript import PAGE, written
+from tests.chat.transcript import PAGE, made
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("workers")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_the_transcript_is_fresh(client: Client, tmp_path: Path) -> None:
-    assert await written(client, tmp_path) == PAGE.read_text(encoding="utf-8"), "python -m tests.chat.transcript"
+async def test_the_transcript_is_fresh() -> None:
+    assert await made() == PAGE.read_text(encoding="utf-8"), "python -m tests.chat.transcript"

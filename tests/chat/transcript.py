@@ -169,8 +169,8 @@ async def _ended(page: Page, r: Room, root: Post) -> None:
     page.says(f"And a file: the report, which begins with `{report.splitlines()[0]}`.")
 
 
-async def main() -> None:
-    """Write the page."""
+async def made() -> str:
+    """The page, by a server of its own: of another one's runs it would tell too."""
     server = await WorkflowEnvironment.start_local(
         dev_server_existing_path=temporal_binary(),
         ui=False,
@@ -181,10 +181,9 @@ async def main() -> None:
     async with server as environment:
         with tempfile.TemporaryDirectory() as folder:
             async with crew(environment.client, Path(folder)):
-                text = await written(environment.client, Path(folder))
-    await asyncio.to_thread(PAGE.write_text, text, encoding="utf-8")
-    print(f"Wrote {PAGE}.")
+                return await written(environment.client, Path(folder))
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    PAGE.write_text(asyncio.run(made()), encoding="utf-8")
+    print(f"Wrote {PAGE}.")

@@ -80,6 +80,6 @@ async def test_a_request_tells_what_is_left_of_the_rto_and_who_else_runs_what(cl
         assert view.gate is not None
         facts = dict(view.gate.facts)
         assert one.id in facts["Others run"]
-        assert " left at " in facts["RTO"]
+        assert facts["RTO left"].endswith(" UTC)")
         await one.cancel()
         await two.cancel()

@@ -11,6 +11,7 @@ from datetime import timedelta
 from workers.cli.watch_view import answer_command
 from workflows.engine.authority import START
 from workflows.engine.details import action_words
+from workflows.engine.facts import RTO_LEFT
 from workflows.engine.sentences import clock, headline, is_simulated, names, notice, promised_seconds, title
 from workflows.model.base import in_words
 from workflows.model.plan import Phase
@@ -105,8 +106,10 @@ def passed(view: ProgressView) -> bool:
 
 
 def gate_blocks(view: ProgressView, gate: GateView, buttons: bool = True) -> list[Block]:
-    """The question, the facts as of this second, the code, and who may answer."""
-    pairs = [(safe(name, 60), safe(fact, 400)) for name, fact in gate.facts[:_MOST_FACTS]]
+    """The question, the facts as of this second, the code, and who may answer. With buttons it is the run's message,
+    which is edited for no running clock."""
+    kept = [fact for fact in gate.facts if not (buttons and fact[0] == RTO_LEFT)]
+    pairs = [(safe(name, 60), safe(fact, 400)) for name, fact in kept[:_MOST_FACTS]]
     so_far = f"{len(gate.approved_by)} of {gate.required} so far"
     by = f" ({', '.join(gate.approved_by)})" if gate.approved_by else ""
     pairs.append(("Approvers", safe(f"{names(gate.approvers)}: {so_far}{by}", 400)))

@@ -14,6 +14,8 @@ from workflows.model.verbs import Verb
 from .gate import Facts
 from .ledger import Ledger
 
+RTO_LEFT = "RTO left"
+"""The one fact that changes by itself, from second to second."""
 MOST_FINDINGS = 5
 """Of the preflight: twenty servers without their images would leave no room for anything else."""
 
@@ -29,7 +31,7 @@ def approval_facts(ledger: Ledger, runbook: Runbook, now: datetime, preflight_aw
         *_warnings(ledger),
         *(("Would be lost", line) for line in _expected_loss(ledger, runbook)),
         *_loss_request(ledger, runbook),
-        *([] if calm else [("RTO", _rto(ledger.clock.declared, runbook.objectives.rto, now))]),
+        *([] if calm else _rto(ledger.clock.declared, runbook.objectives.rto, now)),
         *(("Preflight", line) for line in _preflight(ledger, preflight_awaited)),
         *(("Old site", line) for line in _old_site(ledger)),
         *(("Compared", line) for line in _compared(ledger)),
@@ -42,11 +44,12 @@ def approval_facts(ledger: Ledger, runbook: Runbook, now: datetime, preflight_aw
     return tuple(rows)
 
 
-def _rto(declared: datetime, rto: timedelta, now: datetime) -> str:
+def _rto(declared: datetime, rto: timedelta, now: datetime) -> Iterable[tuple[str, str]]:
     end = declared + rto
+    yield "RTO", f"{in_words(rto.total_seconds())}, ends at {end:%H:%M:%S} UTC"
     left = (end - now).total_seconds()
-    rest = f"{in_words(left)} left" if left > 0 else f"over since {in_words(-left)}"
-    return f"{in_words(rto.total_seconds())}, ends at {end:%H:%M:%S} UTC ({rest} at {now:%H:%M:%S})"
+    rest = in_words(left) if left > 0 else f"none, it is over since {in_words(-left)}"
+    yield RTO_LEFT, f"{rest} (at {now:%H:%M:%S} UTC)"
 
 
 def _others(ledger: Ledger) -> Iterable[str]:
