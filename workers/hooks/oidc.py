@@ -77,7 +77,9 @@ class Oidc:
             raise BadToken("The token has expired: sign in again.") from None
         except (jwt.PyJWTError, ValueError, TypeError):
             # Its words quote what the token says.
-            raise BadToken("The token is not of this issuer, not for this audience, or not signed by its keys.") from None
+            raise BadToken(
+                "The token is not of this issuer, not for this audience, or not signed by its keys."
+            ) from None
         return claims
 
     def _key(self, kid: str) -> jwt.PyJWK:

@@ -81,9 +81,7 @@ class Refusal(Exception):
 
     def response(self) -> Response:
         """As it is sent. Text is escaped to ASCII: a lone surrogate in a name could not be encoded otherwise."""
-        return Response(
-            json.dumps(self.problem.model_dump()), self.status, headers=self.headers, media_type=MEDIA_TYPE
-        )
+        return Response(json.dumps(self.problem.model_dump()), self.status, headers=self.headers, media_type=MEDIA_TYPE)
 
 
 def refusal_of(error: SeawallError) -> Refusal:

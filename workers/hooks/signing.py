@@ -112,7 +112,9 @@ def signed_by(ring: Keyring, stamp: Stamp, now: float, method: str, target: str,
         Unsigned: when nobody did, or too long ago, or too far ahead. A wrong time and a wrong signature are told apart
             only for who signed it: to others the time is not confirmed.
     """
-    name = ring.signer(signed_content(stamp.id, stamp.at, method, target, body), [_raw(one) for one in stamp.signatures])
+    name = ring.signer(
+        signed_content(stamp.id, stamp.at, method, target, body), [_raw(one) for one in stamp.signatures]
+    )
     if name is None:
         raise Unsigned(
             "The signature is not of this request: it covers id, time, method, path with query, and body, byte by byte."
