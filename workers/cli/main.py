@@ -13,7 +13,20 @@ from typing import Annotated
 
 import typer
 
-from workers.cli import answers, approvers, break_glass, builds, codec, evidence, labs, orphans, runs, schedules, starts
+from workers.cli import (
+    answers,
+    approvers,
+    break_glass,
+    builds,
+    codec,
+    evidence,
+    hooks,
+    labs,
+    orphans,
+    runs,
+    schedules,
+    starts,
+)
 
 app = typer.Typer(
     name="seawall",
@@ -29,6 +42,7 @@ runs.register(app)
 answers.register(app)
 approvers.register(app)
 codec.register(app)
+hooks.register(app)
 evidence.register(app)
 orphans.register(app)
 schedules.register(app)

@@ -25,7 +25,8 @@ router = APIRouter(tags=["alerts"], responses=_RESPONSES)
 
 @router.post(PAGERDUTY, summary="PagerDuty, V3 webhook", openapi_extra={"security": [{"pagerduty": []}]})
 async def pagerduty(caller: CallerOf, proposals: ProposalsOf, body: PagerDuty) -> Heard:
-    """An incident that is triggered proposes a failover of the application in its custom field `seawall_application`."""
+    """An incident that is triggered proposes a failover of the application that its custom field `seawall_application`
+    names."""
     age = time.time() - body.event.occurred_at.timestamp()
     if not -TOLERANCE <= age <= LATEST_SECONDS:
         raise Refusal(409, "REPLAYED", "This event is too old, or of the future, to propose anything.")

@@ -1,7 +1,7 @@
 """What PagerDuty, Alertmanager and Opsgenie send, read as proposals. Pure: a payload in, what it asks for out.
 
-Each names the application in a field `seawall_application`. Their payloads grow, so that unknown fields are ignored; what
-is taken from them is data for a sentence, and never more.
+Each names the application in a field `seawall_application`. Their payloads grow, so that unknown fields are ignored;
+what is taken from them is data for a sentence, and never more.
 """
 
 from dataclasses import dataclass

@@ -41,8 +41,8 @@ def make_app(
     door: Door,
     settings: HookSettings,
     runbooks: Path,
-    rate: Rate = Rate(),
-    **gate: Any,  # noqa: B008 (frozen)
+    rate: Rate | None = None,
+    **gate: Any,
 ) -> FastAPI:
     """The server.
 
@@ -59,7 +59,7 @@ def make_app(
     oidc = Oidc(*settings.oidc) if settings.oidc else None
     store = Store(settings.store)
     callers = Callers(settings.secrets, settings.tokens, oidc)
-    app.add_middleware(Gate, post=Post(door, callers, store, Buckets(rate), **gate))
+    app.add_middleware(Gate, post=Post(door, callers, store, Buckets(rate or Rate()), **gate))
     app.router.on_shutdown.append(store.close)
     return app
 

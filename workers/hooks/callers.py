@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from starlette.types import Scope
+from workflows.model.policy import How
 
 from workers.hooks.oidc import BadToken, Oidc
 from workers.hooks.problems import Refusal
 from workers.hooks.signing import ID, Keyring, Stamp, Unsigned, read_stamp, signed_by
-from workflows.model.policy import How
 
 ALERTS = "/v1/propose/"
 PAGERDUTY, ALERTMANAGER, OPSGENIE = (f"{ALERTS}{name}" for name in ("pagerduty", "alertmanager", "opsgenie"))
@@ -164,6 +164,6 @@ def _unknown(why: str) -> Refusal:
 
 
 def run_key(how: str, subject: str, key: str, application: str) -> str:
-    """The last part of the id of a run that is asked for under this key. It is the same for every try, at every server."""
+    """The last part of the id of a run that is asked for under this key: the same for every try, at every server."""
     made = hmac.digest(b"seawall run", "\n".join((how, subject, key, application)).encode(), hashlib.sha256)
     return f"hook-{made.hex()[:20]}"

@@ -49,7 +49,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         try:
-            answer = await self._answered(scope, await _body(scope, receive))
+            answer = await self._answered(scope, await _body(receive))
         except Refusal as refusal:
             answer = _Held.of(refusal)
         except SeawallError as error:
@@ -184,7 +184,7 @@ class _Held:
         return cls([start, {"type": "http.response.body", "body": body}])
 
 
-async def _body(scope: Scope, receive: Receive) -> bytes:
+async def _body(receive: Receive) -> bytes:
     """Raises Refusal: 413, or 408 for one that does not arrive."""
     body = bytearray()
     try:

@@ -1,8 +1,8 @@
 """People behind a gateway: the ID token of an OpenID Connect provider says who asks.
 
-Only asymmetric algorithms count: with HS256 among them the provider's public key, which everybody has, would be a secret
-to sign with. The provider is asked for its keys only, and those are kept for an hour, so that most outages of it are not
-noticed here.
+Only asymmetric algorithms count: with HS256 among them the provider's public key, which everybody has, would be a
+secret to sign with. The provider is asked for its keys only, and those are kept for an hour, so that most outages of it
+are not noticed here.
 """
 
 import threading
@@ -77,9 +77,8 @@ class Oidc:
             raise BadToken("The token has expired: sign in again.") from None
         except (jwt.PyJWTError, ValueError, TypeError):
             # Its words quote what the token says.
-            raise BadToken(
-                "The token is not of this issuer, not for this audience, or not signed by its keys."
-            ) from None
+            why = "The token is not of this issuer, not for this audience, or not signed by its keys."
+            raise BadToken(why) from None
         return claims
 
     def _key(self, kid: str) -> jwt.PyJWK:

@@ -11,6 +11,7 @@ from pathlib import Path
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.runbook_file import find_runbook
 from workers import control
 from workers.door import Caller, Door
 from workers.hooks.callers import run_key
@@ -33,19 +34,18 @@ class Proposals:
         self._last: dict[str, str] = {}
 
     def insist_on(self, application: str) -> None:
-        """A start for a runbook that is not there would be a run that is refused, for each alert anew.
+        """Without a runbook each alert would start a run that is refused.
 
         Raises:
             PermanentError: RUNBOOK_NOT_FOUND.
         """
-        if not (self._runbooks / f"{application}.yaml").is_file():
-            raise PermanentError(Code.RUNBOOK_NOT_FOUND, f"There is no runbook for {application}.")
+        find_runbook(self._runbooks, application)
 
     async def propose(self, caller: Caller, application: str, reason: str, key: str) -> Proposed:
         """Open the gate of a failover, unless a run of the application is open.
 
         Raises:
-            PermanentError: FORBIDDEN, RUNBOOK_NOT_FOUND, UNREACHABLE; APPLICATION_BUSY when the application is orphaned.
+            PermanentError: FORBIDDEN, RUNBOOK_NOT_FOUND, UNREACHABLE; APPLICATION_BUSY when it is orphaned.
         """
         if (objection := self._door.objection(caller, "propose", application)) is not None:
             raise PermanentError(Code.FORBIDDEN, objection)

@@ -91,11 +91,12 @@ async def _proposals(request: Request) -> Proposals:
 
 async def _key(
     request: Request,
-    idempotency_key: Annotated[
+    _: Annotated[
         str | None,
         Header(
-            description="Wanted of people: a random key for each new request, the same for each try of it. What is signed "
-            "has its `webhook-id` instead, and this header is not looked at.",
+            alias="Idempotency-Key",
+            description="Wanted of people: a random key for each new request, the same for each try of it. What is "
+            "signed has its `webhook-id` instead, and this header is not looked at.",
             examples=["8e03978e-40d5-43dd-bc93-6894a57f9324"],
         ),
     ] = None,

@@ -89,11 +89,15 @@ def _several(variable: str, name: str, value: Any) -> tuple[bytes, ...]:
     several = value if isinstance(value, list) else [value]
     if not several or not all(isinstance(one, str) and len(one) >= SHORTEST for one in several):
         raise _wrong(variable, f"has a secret of {name} with fewer than {SHORTEST} characters; `openssl rand -hex 32`")
-    return tuple(_bytes(variable, name, one) for one in several)
+    return tuple(secret_bytes(variable, name, one) for one in several)
 
 
-def _bytes(variable: str, name: str, text: str) -> bytes:
-    """As Standard Webhooks writes secrets, or the characters as they stand."""
+def secret_bytes(variable: str, name: str, text: str) -> bytes:
+    """A secret as Standard Webhooks writes them, or the characters as they stand.
+
+    Raises:
+        PermanentError: CONFIGURATION.
+    """
     if not text.startswith(_PREFIX):
         return text.encode()
     try:

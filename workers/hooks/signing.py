@@ -1,13 +1,13 @@
 """Signatures of requests, in the manner of Standard Webhooks 1.0.
 
-What is signed is `id.timestamp.payload`, by HMAC-SHA256. That specification's payload is the body alone, since there the
-*receiver* chooses the address. Here the address says what is asked for: whoever held up a signed `{"reason": "..."}` could
-send it to another application, or to another verb. So the payload is the request line and the body, in this form:
+What is signed is `id.timestamp.payload`, by HMAC-SHA256. That specification's payload is the body alone, since there
+the *receiver* chooses the address. Here the address says what is asked for: whoever held up a signed `{"reason": "..."}`
+could send it to another application, or to another verb. So the payload is the request line and the body:
 
     POST /v1/applications/shop/proposals\\n{"reason": "..."}
 
-Neither an id nor a time can hold a full stop, so that no two requests have the same signed bytes; and a body alone, which
-is what PagerDuty signs, begins as no id does.
+Neither an id nor a time can hold a full stop, so that no two requests have the same signed bytes; and a body alone,
+which is what PagerDuty signs, begins as no id does.
 """
 
 import base64
@@ -121,7 +121,7 @@ def signed_by(ring: Keyring, stamp: Stamp, now: float, method: str, target: str,
         )
     if abs(now - stamp.at) > TOLERANCE:
         raise Unsigned(
-            f"`webhook-timestamp` is more than {TOLERANCE} s from this server's clock: sign anew with the time of sending."
+            f"`webhook-timestamp` is more than {TOLERANCE} s from this server's clock: sign with the time of sending."
         )
     return name
 

@@ -1,8 +1,8 @@
 """What was received: each signed request once, and the first answer to each key.
 
 SQLite, with every commit on disk before it counts: what was accepted stays so after a crash, and for every process that
-shares the file. What makes a run start only once is not this store but the run's id, which is made of the key; the store
-spares what has no such id (approve, retry, ...) and answers a retry as the first time.
+shares the file. What makes a run start only once is not this store but the run's id, which is made of the key; the
+store spares what has no such id (approve, retry, ...) and answers a retry as the first time.
 """
 
 import sqlite3
