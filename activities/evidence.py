@@ -22,9 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from pydantic import ValidationError
 
 from workflows.model.base import Message
-from workflows.model.failure import Code, PermanentError
 
-from . import keys
 from .durable import sync
 
 NAME = "evidence.jsonl"
@@ -59,31 +57,6 @@ class Flaw(Message):
     where: str
     """A file, or a line of the chain."""
     sentence: str
-
-
-def new_keys() -> tuple[str, str]:
-    """The key for the worker's environment, and the public one for whoever verifies."""
-    key = Ed25519PrivateKey.generate()
-    return keys.write(key.private_bytes_raw()), keys.write(key.public_key().public_bytes_raw())
-
-
-def signing_key(environment: Mapping[str, str]) -> Ed25519PrivateKey | None:
-    """The worker's key; None when it has none.
-
-    Raises:
-        PermanentError: CONFIGURATION, for what is no key.
-    """
-    text = environment.get(KEY_VARIABLE, "")
-    return Ed25519PrivateKey.from_private_bytes(_decoded(text, KEY_VARIABLE)) if text else None
-
-
-def public_key(text: str) -> Ed25519PublicKey:
-    """The key of whoever verifies.
-
-    Raises:
-        PermanentError: CONFIGURATION, for what is no key.
-    """
-    return Ed25519PublicKey.from_public_bytes(_decoded(text.strip(), "The public key"))
 
 
 def add(folder: Path, workflow_id: str, run_id: str, files: Mapping[str, Path], key: Ed25519PrivateKey | None) -> None:
@@ -209,14 +182,3 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def _decoded(text: str, what: str) -> bytes:
-    key = keys.read(text)
-    if key is None:
-        raise PermanentError(
-            Code.CONFIGURATION,
-            f"{what} is no key: 32 bytes in base64 are wanted.",
-            "`seawall evidence key` makes a pair.",
-        )
-    return key

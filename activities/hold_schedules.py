@@ -18,7 +18,15 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from workflows.model.failure import Code, TemporaryError
-from workflows.model.schedules import HELD_BACK, HoldSchedulesRequest, held_by, held_note, note_before, schedule_id
+from workflows.model.schedules import (
+    HELD_BACK,
+    HoldSchedulesRequest,
+    ScheduledRequest,
+    held_by,
+    held_note,
+    note_before,
+    schedule_id,
+)
 
 from .wire import on_the_wire
 
@@ -40,6 +48,27 @@ class HeldSchedules:
         """
         with on_the_wire():
             await self.keep(request)
+
+    @activity.defn(name="is_scheduled")
+    async def is_scheduled(self, request: ScheduledRequest) -> bool:
+        """Whether a schedule of the application has started this execution; asked of the schedules themselves.
+
+        Raises:
+            TemporaryError: UNREACHABLE.
+        """
+        with on_the_wire():
+            for pause in _READ_BACK:
+                # A schedule tells of a start a moment after it.
+                await asyncio.sleep(pause)
+                found = [await self._describe(schedule_id(what, request.application)) for what in HELD_BACK]
+                known = [one for one in found if one is not None]
+                for one in known:
+                    started = (action.start_workflow_result for action in one.info.recent_actions)
+                    if any((it.workflow_id, it.run_id) == (request.workflow_id, request.run_id) for it in started):
+                        return True
+                if not known:
+                    return False
+            return False
 
     async def keep(self, request: HoldSchedulesRequest) -> None:
         """The same, for who is no activity."""

@@ -4,6 +4,7 @@ The secrets are read here and stay here: what goes back into history is a senten
 error. Every try is told to the application's entity, which lets a proof be used once, and locks out who guesses.
 """
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from types import NoneType
@@ -12,21 +13,25 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
+from workflows.model.policy import Policy
 from workflows.model.proof import ProofKind, ProofRequest, UseProof, Verdict
 
 from .lease import ask_entity
-from .people import otp, sealed, signatures
+from .people import otp, sealed, signatures, vouchers
 from .people.register import Register
+from .people.signatures import ALLOWED_SIGNERS
+from .policy import read_policy
 from .wire import on_the_wire
 
 
 class Prove:
     """Checks proofs."""
 
-    def __init__(self, client: Client, register: Register, allowed_signers: Path) -> None:
+    def __init__(self, client: Client, register: Register, folder: Path) -> None:
+        """`folder` holds the runbooks, and beside them the policy and the allowed signers."""
         self._client = client
         self._register = register
-        self._allowed_signers = allowed_signers
+        self._folder = folder
 
     @activity.defn(name="prove")
     async def prove(self, request: ProofRequest) -> Verdict:
@@ -41,8 +46,15 @@ class Prove:
         if request.typed != request.code:
             return Verdict(proven=False, sentence=_OTHER_REQUEST.format(code=request.typed))
         with on_the_wire():
-            mark, why_not = await self._mark(kind, request)
-            return await self._use(request, kind, mark, why_not)
+            policy = await asyncio.to_thread(read_policy, self._folder)
+            if kind is ProofKind.VOUCHER:
+                mark, words, why_not = _vouched(request, policy)
+            else:
+                words, (mark, why_not) = "", await self._mark(kind, request)
+            if mark and kind is not ProofKind.SEALED and (objection := _forbidden(policy, request)):
+                return Verdict(proven=False, sentence=objection)
+            verdict = await self._use(request, kind, mark, why_not)
+            return verdict.model_copy(update={"words": words})
 
     async def _mark(self, kind: ProofKind, request: ProofRequest) -> tuple[str, str]:
         """What marks the proof as used; or nothing, and why it is wrong."""
@@ -55,7 +67,7 @@ class Prove:
             return (otp.mark(name, period), "") if period is not None else ("", _WRONG_OTP.format(name=name))
         if kind is ProofKind.SSH:
             signature = proof.signature or ""
-            good = await signatures.is_by(name, request.statement, signature, self._allowed_signers)
+            good = await signatures.is_by(name, request.statement, signature, self._folder / ALLOWED_SIGNERS)
             return (signatures.mark(signature), "") if good else ("", _WRONG_SIGNATURE.format(name=name))
         found = sealed.opens(proof.sealed or (), self._register.seals())
         return (found, "") if found else ("", _WRONG_SEAL)
@@ -77,6 +89,17 @@ class Prove:
                 return Verdict(proven=False, sentence=error.cause.message)
             raise
         return Verdict(proven=bool(mark), sentence=why_not)
+
+
+def _vouched(request: ProofRequest, policy: Policy | None) -> tuple[str, str, str]:
+    return vouchers.read(request.proof.voucher or "", request.subject, request.statement, policy)
+
+
+def _forbidden(policy: Policy | None, request: ProofRequest) -> str | None:
+    """Why they may not do it by the policy as it is now; the run knows it as it was when it began."""
+    if policy is None or not request.wants:
+        return None
+    return policy.granted(request.application).objection(request.subject, request.wants, request.application)
 
 
 _OTHER_REQUEST = "The code {code} does not belong to this request. Read the request again; it shows its code."

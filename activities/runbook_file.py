@@ -14,6 +14,7 @@ from pathlib import Path
 
 from temporalio import activity
 
+from activities.policy import read_policy
 from activities.providers.registry import Registry
 from activities.runbook.checking import Reading
 from activities.runbook.problem import Problem, closest
@@ -69,6 +70,11 @@ class RunbookFiles:
             return await asyncio.to_thread(self._load, request.name)
 
     def _load(self, name: str) -> LoadedRunbook:
+        """With who may do what by the policy as it is now."""
+        loaded, policy = self._read(name), read_policy(self._folder)
+        return loaded.model_copy(update={"granted": policy.granted(loaded.runbook.application)}) if policy else loaded
+
+    def _read(self, name: str) -> LoadedRunbook:
         """Users wait while it is read: what was read before is looked at again only when a byte of it has changed."""
         path = find_runbook(self._folder, name)
         state = _state_of(path)

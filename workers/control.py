@@ -90,15 +90,15 @@ STARTS: dict[type[BaseModel], str] = {
 """The workflow type that each request starts."""
 
 
-async def start(client: Client, request: BaseModel) -> str:
-    """Start what was asked for; its workflow id.
+async def start(client: Client, request: BaseModel, wanted: str | None = None) -> str:
+    """Start what was asked for; its workflow id. With an id `wanted` it is started once, however often it is asked for.
 
     Raises:
         PermanentError: APPLICATION_BUSY when the very same id runs already (two starts within a second).
     """
     name = STARTS[type(request)]
     runbook, reason = str(getattr(request, "runbook", "")), str(getattr(request, "reason", ""))
-    run = new_run_id(name.lower(), runbook)
+    run = wanted or new_run_id(name.lower(), runbook)
     try:
         await client.start_workflow(
             name,
@@ -111,6 +111,8 @@ async def start(client: Client, request: BaseModel) -> str:
             static_details=reason or None,
         )
     except WorkflowAlreadyStartedError:
+        if wanted is not None:
+            return run
         raise PermanentError(
             Code.APPLICATION_BUSY, f"{run} was started by somebody else this second.", "Watch that run."
         ) from None

@@ -24,18 +24,18 @@ from activities.bubbles import Bubbles
 from activities.choose_recovery_point import ChooseRecoveryPoint
 from activities.clone_data import CloneData
 from activities.compare_sites import CompareSites
-from activities.evidence import signing_key
+from activities.evidence import KEY_VARIABLE
 from activities.fence import Fence
 from activities.flip_dns import FlipDns
 from activities.health_check import HealthCheck
 from activities.hold_schedules import HeldSchedules
+from activities.keys import signing_key
 from activities.lease import Leases
 from activities.measure_capacity import MeasureCapacity
 from activities.measure_lag import MeasureLag
 from activities.measure_loss import MeasureLoss
 from activities.observe import Observe
 from activities.people.register import Register as PeopleRegister
-from activities.people.signatures import ALLOWED_SIGNERS
 from activities.preflight import Preflight
 from activities.promote import Promote
 from activities.protect import Protect
@@ -120,11 +120,11 @@ def verb_activities(bench: Bench) -> list[Callable[..., Any]]:
 
 def control_activities(client: Client, settings: Settings, registry: Registry) -> list[Callable[..., Any]]:
     """The bookkeeping of runs: runbooks, leases, reports."""
-    leases, runbooks = Leases(client), RunbookFiles(settings.runbooks, registry)
+    leases, runbooks, schedules = Leases(client), RunbookFiles(settings.runbooks, registry), HeldSchedules(client)
     runbooks.read_ahead()
     return [
         runbooks.load_runbook,
-        Prove(client, PeopleRegister(settings.people), settings.runbooks / ALLOWED_SIGNERS).prove,
+        Prove(client, PeopleRegister(settings.people), settings.runbooks).prove,
         leases.acquire_lease,
         leases.release_lease,
         leases.application_state,
@@ -132,8 +132,9 @@ def control_activities(client: Client, settings: Settings, registry: Registry) -
         leases.is_live_drill,
         leases.note_replication,
         Watch(client).watch_holder,
-        HeldSchedules(client).hold_schedules,
-        ReportStore(settings.reports, signing_key(os.environ)).write_report,
+        schedules.hold_schedules,
+        schedules.is_scheduled,
+        ReportStore(settings.reports, signing_key(os.environ, KEY_VARIABLE)).write_report,
         PageStore(settings.reports, registry).write_page,
         SendNotice(settings.state).send_notice,
     ]

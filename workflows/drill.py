@@ -48,6 +48,7 @@ class Drill(Moving):
     async def _rehearse(self, request: DrillRequest) -> None:
         """The procedure of an isolated drill, as an operator would say it."""
         runbook = await self.load(request.runbook)
+        await self.authority.insist("drill")
         lease = await self.acquire(runbook)
         self.ledger.last_drill = lease.last_drill
         self.head_for(None, lease)
@@ -60,6 +61,7 @@ class Drill(Moving):
         """The procedure of a live drill. Each leg is a run of its own and takes the application's lease itself; between
         them nothing is held, so that a real run may come first."""
         runbook = await self.load(request.runbook)
+        await self.authority.insist("drill")
         self.insist_on_a_requester()
         state = await self.state_of(runbook.application)
         self.ledger.last_drill = state.last_live_drill

@@ -29,6 +29,7 @@ class Failback(PlannedMove):
         """The procedure, as an operator would say it."""
         runbook = await self.load(request.runbook)
         await self.find_its_drill()
+        await self.insist_on_authority("failback")
         self.insist_on_a_requester()
         lease = await self.acquire(runbook)
         self.head_for(runbook.home, lease)

@@ -2,6 +2,7 @@
 
 from temporalio import workflow
 
+from workflows.engine.gate import spoken
 from workflows.engine.moving import Moving, missing_input
 from workflows.engine.outcome import Outcome
 from workflows.engine.suspicion import Suspicion
@@ -20,10 +21,12 @@ class Failover(Moving):
     @workflow.init
     def __init__(self, request: FailoverRequest | None = None) -> None:
         super().__init__(Operation.FAILOVER)
+        self._proposed = False
         self._suspicion = Suspicion(self)
         if request is not None:
             self.take(request, Mode.PLANNED if request.planned else Mode.UNPLANNED)
             self.ledger.choice = request.point
+            self._proposed = request.proposed
             if request.detected_at is not None:
                 self.ledger.mark(detected=request.detected_at)
 
@@ -36,6 +39,7 @@ class Failover(Moving):
     async def _fail_over(self, request: FailoverRequest) -> None:
         """The procedure, as an operator would say it."""
         runbook = await self.load(request.runbook)
+        await self.authority.insist("propose" if request.proposed else "failover")
         self.insist_on_a_requester()
         lease = await self.acquire(runbook)
         self.head_for(request.to, lease)
@@ -59,8 +63,10 @@ class Failover(Moving):
 
     @property
     def rule(self) -> ApprovalRule:
-        """Who must agree to this run; two people where it would be the second one in a short time."""
-        return self._suspicion.rule(super().rule)
+        """Who must agree to this run; two people where it would be the second one in a short time, and somebody in any
+        case where it was only proposed."""
+        rule = self._suspicion.rule(super().rule)
+        return spoken(rule) if self._proposed else rule
 
     def _question(self) -> str:
         ledger = self.ledger

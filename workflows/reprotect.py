@@ -30,6 +30,7 @@ class Reprotect(Moving):
     async def _reprotect(self, request: ReprotectRequest) -> None:
         """The procedure, as an operator would say it."""
         runbook = await self.load(request.runbook)
+        await self.authority.insist("reprotect")
         lease = await self.acquire(runbook)
         self._turn_around(lease)
         await self.look_around(patiently=True)

@@ -29,6 +29,7 @@ class Switchover(PlannedMove):
         """The procedure, as an operator would say it."""
         runbook = await self.load(request.runbook)
         await self.find_its_drill()
+        await self.insist_on_authority("switchover")
         self.insist_on_a_requester()
         lease = await self.acquire(runbook)
         self.head_for(request.to, lease)

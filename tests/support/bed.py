@@ -20,6 +20,7 @@ from activities.hold_schedules import HeldSchedules
 from activities.lease import Leases
 from activities.people.register import KEY_VARIABLE, new_key
 from activities.people.register import Register as PeopleRegister
+from activities.people.signatures import ALLOWED_SIGNERS
 from activities.preflight import Preflight
 from activities.prove import Prove
 from activities.providers.registry import Registry
@@ -67,7 +68,9 @@ class Crew:
         self._state_dir = state_dir
         self.people_file = state_dir / "people.json"
         self.people = PeopleRegister(self.people_file, {KEY_VARIABLE: new_key()})
-        self.signers = state_dir / "allowed_signers"
+        self.folder = state_dir
+        """Where the policy would stand."""
+        self.signers = state_dir / ALLOWED_SIGNERS
         self._workers: dict[str, contextlib.AsyncExitStack] = {}
         self.options: dict[str, dict[str, Any]] = {}
         """With what each site's worker was started last."""
@@ -100,7 +103,7 @@ class Crew:
         activities += [bubbles.open_bubble, bubbles.prove_isolation, bubbles.close_bubble]
         control = site == "control"
         if control:
-            leases, books = Leases(self.client), SimBookkeeping(self.hall)
+            leases, books = Leases(self.client), SimBookkeeping(self.hall, self._state_dir)
             activities += [
                 books.load_runbook,
                 books.write_report,
@@ -110,8 +113,10 @@ class Crew:
             ]
             activities += [leases.application_state, leases.note_drill, leases.note_replication, leases.is_live_drill]
             activities += [SendNotice(self._state_dir, seconds=1.0).send_notice]
-            activities += [Prove(self.client, self.people, self.signers).prove]
-            activities += [Watch(self.client, every=0.5).watch_holder, HeldSchedules(self.client).hold_schedules]
+            activities += [Prove(self.client, self.people, self._state_dir).prove]
+            schedules = HeldSchedules(self.client)
+            activities += [schedules.hold_schedules, schedules.is_scheduled]
+            activities += [Watch(self.client, every=0.5).watch_holder]
         return Worker(
             self.client,
             task_queue=CONTROL_QUEUE if control else site_queue(site),

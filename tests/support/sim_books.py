@@ -9,6 +9,7 @@ from pathlib import Path
 from temporalio import activity
 
 from activities.break_glass import render
+from activities.policy import read_policy
 from activities.providers.base import Context
 from activities.providers.registry import Registry
 from activities.wire import Pulse, on_the_wire, verb
@@ -38,8 +39,10 @@ class Hall:
 class SimBookkeeping:
     """Runbooks from memory, reports to memory."""
 
-    def __init__(self, hall: Hall) -> None:
+    def __init__(self, hall: Hall, folder: Path) -> None:
+        """`folder` may hold a policy."""
         self._hall = hall
+        self._folder = folder
 
     @activity.defn(name="load_runbook")
     async def load_runbook(self, request: LoadRunbookRequest) -> LoadedRunbook:
@@ -51,7 +54,10 @@ class SimBookkeeping:
             if "load" in world.held:
                 world.hanging.set()
                 await world.released.wait()
-            return loaded(runbook, self._hall.lacking.get(request.name, set()))
+            policy = read_policy(self._folder)
+            granted = policy.granted(runbook.application) if policy else None
+            found = loaded(runbook, self._hall.lacking.get(request.name, set()))
+            return found.model_copy(update={"granted": granted})
 
     @activity.defn(name="write_report")
     async def write_report(self, request: WriteReportRequest) -> WrittenReport:

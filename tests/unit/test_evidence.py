@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities import evidence
+from activities import evidence, keys
 from activities.report_store import ReportStore
 from tests.support import sample_reports
 from workflows.model.failure import Code, PermanentError
@@ -134,12 +134,12 @@ def test_a_page_for_break_glass_is_no_evidence(tmp_path: Path) -> None:
 
 
 def test_keys_are_made_in_pairs_and_nonsense_is_refused(tmp_path: Path) -> None:
-    private, public = evidence.new_keys()
-    folder = three(tmp_path, evidence.signing_key({evidence.KEY_VARIABLE: private}))
-    assert evidence.verify(folder, evidence.public_key(f"{public}\n")) == ()
-    assert evidence.signing_key({}) is None
+    private, public = keys.new_pair()
+    folder = three(tmp_path, keys.signing_key({evidence.KEY_VARIABLE: private}, evidence.KEY_VARIABLE))
+    assert evidence.verify(folder, keys.public_key(f"{public}\n")) == ()
+    assert keys.signing_key({}, evidence.KEY_VARIABLE) is None
     for nonsense in ("x", "aGVsbG8=", private[:-8]):
         with pytest.raises(PermanentError) as caught:
-            evidence.signing_key({evidence.KEY_VARIABLE: nonsense})
+            keys.signing_key({evidence.KEY_VARIABLE: nonsense}, evidence.KEY_VARIABLE)
         assert caught.value.code is Code.CONFIGURATION
         assert nonsense not in caught.value.sentence.split()

@@ -164,7 +164,8 @@ def _show(found: "Examined") -> None:
 
 
 def _tell(found: "Examined", told: "FinishedByHand") -> None:
-    from activities.evidence import signing_key
+    from activities.evidence import KEY_VARIABLE
+    from activities.keys import signing_key
     from activities.report_store import ReportStore
     from workers.settings import read_settings
 
@@ -175,7 +176,7 @@ def _tell(found: "Examined", told: "FinishedByHand") -> None:
 
     state = with_client(act)
     assert found.report is not None
-    written = ReportStore(read_settings().reports, signing_key(os.environ)).write(found.report)
+    written = ReportStore(read_settings().reports, signing_key(os.environ, KEY_VARIABLE)).write(found.report)
     out = console(to_stderr=True)
     out.print(f"Told. {state.application} is active at {state.active_site}, epoch {state.epoch}.", soft_wrap=True)
     out.print(f"Report: {written.files[0]}", soft_wrap=True)

@@ -31,9 +31,10 @@ def register(parent: typer.Typer) -> None:
 @app.command()
 def key() -> None:
     """Make a pair of keys: one signs reports, the other one verifies them."""
-    from activities.evidence import KEY_VARIABLE, new_keys
+    from activities.evidence import KEY_VARIABLE
+    from activities.keys import new_pair
 
-    private, public = new_keys()
+    private, public = new_pair()
     console().print(f"{KEY_VARIABLE}={private}", soft_wrap=True)
     console().print(f"public: {public}", soft_wrap=True)
     console(to_stderr=True).print(
@@ -54,6 +55,7 @@ def verify(
     Exits with 1 when something was changed, added or removed.
     """
     from activities import evidence
+    from activities.keys import public_key
     from activities.report_store import file_name
     from workers.settings import read_settings
     from workflows.model.failure import Code, PermanentError
@@ -65,7 +67,7 @@ def verify(
         raise PermanentError(
             Code.NOT_FOUND, f"There are no reports in {reports / wanted}.", "Set SEAWALL_REPORTS to where they are."
         )
-    public = evidence.public_key(key.read_text(encoding="utf-8")) if key else None
+    public = public_key(key.read_text(encoding="utf-8")) if key else None
     found = {folder.name: list(evidence.verify(folder, public)) for folder in folders}
     if not offline:
         for name, flaws in _not_reported(application, folders).items():

@@ -20,6 +20,7 @@ from workers.cli import (
     builds,
     codec,
     evidence,
+    gateway,
     hooks,
     labs,
     orphans,
@@ -44,6 +45,7 @@ approvers.register(app)
 codec.register(app)
 hooks.register(app)
 evidence.register(app)
+gateway.register(app)
 orphans.register(app)
 schedules.register(app)
 break_glass.register(app)

@@ -62,7 +62,7 @@ class Gate:
         known = await self._post.callers.of(request, now)
         caller = self._post.door.who(known.how, known.identity, request.where)
         if caller is None:
-            raise Refusal(403, "FORBIDDEN", "The policy knows nobody by that name.", "Add them: docs/webhook.md.")
+            raise Refusal(403, Code.FORBIDDEN, "The policy knows nobody by that name.", "Add them: docs/webhook.md.")
         if wait := self._post.buckets.take(f"{caller.how}:{caller.subject}", now):
             raise Refusal(429, "THROTTLED", "Too many requests.", headers={"retry-after": str(wait)})
         if known.stamp is not None:

@@ -18,7 +18,7 @@ STATUSES: Mapping[str, int] = {
     Code.UNSUPPORTED: 422,
     Code.NOT_FOUND: 404,
     Code.RUNBOOK_NOT_FOUND: 404,
-    "FORBIDDEN": 403,
+    Code.FORBIDDEN: 403,
     Code.PERMISSION: 403,
     Code.THROTTLED: 429,
     Code.LIMIT_EXCEEDED: 429,

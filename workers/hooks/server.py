@@ -1,11 +1,13 @@
 """The server as a process."""
 
+import os
 from pathlib import Path
 
 import uvicorn
 
+from activities.keys import signing_key
 from workers.connect import connect
-from workers.door import Door, gateway_key
+from workers.door import KEY_VARIABLE, Door
 from workers.hooks.app import make_app
 from workers.hooks.gate import MOST_BYTES
 from workers.hooks.settings import read_hook_settings
@@ -20,7 +22,7 @@ async def serve(host: str, port: int, certificate: Path | None, private_key: Pat
     """
     settings = read_settings()
     hooks = read_hook_settings(settings.state)
-    door = Door(await connect(settings), settings.runbooks, hooks.gateway, gateway_key())
+    door = Door(await connect(settings), settings.runbooks, hooks.gateway, signing_key(os.environ, KEY_VARIABLE))
     config = uvicorn.Config(
         make_app(door, hooks, settings.runbooks),
         host=host,

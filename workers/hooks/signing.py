@@ -1,7 +1,7 @@
 """Signatures of requests, in the manner of Standard Webhooks 1.0.
 
 What is signed is `id.timestamp.payload`, by HMAC-SHA256. That specification's payload is the body alone, since there
-the *receiver* chooses the address. Here the address says what is asked for: whoever held up a signed `{"reason": "..."}`
+the *receiver* chooses the address. Here the address says what is asked for: who held up a signed `{"reason": "..."}`
 could send it to another application, or to another verb. So the payload is the request line and the body:
 
     POST /v1/applications/shop/proposals\\n{"reason": "..."}

@@ -27,6 +27,7 @@ from .notices import Notifier
 from .proving import Claim, Prover
 from .saga import Saga
 
+_RISK = "accept_split_brain_risk"
 MOST_ANSWERS = 1000
 """Of a run, before those that change nothing for good are refused: the server takes 2,000 updates for one run."""
 
@@ -91,6 +92,8 @@ class Answering:
         objection = gate.objection(answer) or self.prover.objection(self.runbook.approvals, answer.approver, answer)
         if objection:
             raise rejected(objection)
+        if answer.sealed is None:
+            self._insist_on_role(gate.wants or "approve", answer.approver)
 
     @workflow.update(
         name="reject", description='Say no: {"approver": "anna", "code": "the code shown", "comment": "why"}'
@@ -122,6 +125,8 @@ class Answering:
         objection = gate.objection_to_loss(answer) or self.prover.objection(self.runbook.approvals, answer.by, answer)
         if objection:
             raise rejected(objection)
+        if answer.sealed is None:
+            self._insist_on_role("accept_data_loss", answer.by)
 
     async def _proven(
         self, act: str, answer: Approval | LossAcceptance, subject: str, overtaken: Callable[[Gate], str | None]
@@ -136,7 +141,7 @@ class Answering:
         """
         gate = self.ledger.gate
         assert gate is not None
-        claim = Claim(act, subject, gate.step, gate.code, answer.code.upper())
+        claim = Claim(act, subject, gate.step, gate.code, answer.code.upper(), gate.wants or act)
         proof = await self.prover.prove(self.runbook.approvals, claim, answer)
         early = self._is(StepState.PENDING, gate.step)
         if early:
@@ -201,21 +206,21 @@ class Answering:
         '{"by": "anna", "code": "the risk code shown", "statement": "in your own words: what is not proved, and why"}',
     )
     async def accept_split_brain_risk(self, risk: RiskAcceptance) -> str:
-        asked = self._parked_step("accept_split_brain_risk", Answer(step=self._step_of(risk)))
+        asked = self._parked_step(_RISK, Answer(step=self._step_of(risk)))
         code = self.ledger.parked[asked].risk_code
-        claim = Claim("accept_split_brain_risk", risk.by, asked, code, risk.code.upper())
+        claim = Claim(_RISK, risk.by, asked, code, risk.code.upper(), _RISK)
         proof = await self.prover.prove(self.runbook.approvals, claim, risk)
         # Somebody else may have answered while the proof was checked.
-        step = self._parked_step("accept_split_brain_risk", Answer(step=asked))
+        step = self._parked_step(_RISK, Answer(step=asked))
         assert self.executor is not None
         words = f"{risk.statement} [{proof}]" if proof else risk.statement
-        self.ledger.note("accept_split_brain_risk", risk.by, workflow.now(), step, words)
-        self.executor.answer(step, "accept_split_brain_risk", risk)
+        self.ledger.note(_RISK, risk.by, workflow.now(), step, words)
+        self.executor.answer(step, _RISK, risk)
         return "Taken, on the record."
 
     @accept_split_brain_risk.validator
     def _check_risk(self, risk: RiskAcceptance) -> None:
-        step = self._parked_step("accept_split_brain_risk", Answer(step=self._step_of(risk)))
+        step = self._parked_step(_RISK, Answer(step=self._step_of(risk)))
         runbook = self.runbook
         expected = self.ledger.parked[step].risk_code
         approvers = runbook.approvals.failover.approvers
@@ -224,6 +229,8 @@ class Answering:
         glass_broken = risk.sealed is not None and ProofKind.SEALED in runbook.approvals.proofs
         if risk.by not in approvers and not glass_broken:
             raise rejected(f"{risk.by} is not an approver of this runbook. Ask one of: {', '.join(approvers)}.")
+        if not glass_broken:
+            self._insist_on_role(_RISK, risk.by)
         if objection := self.prover.objection(runbook.approvals, risk.by, risk):
             raise rejected(objection)
 
@@ -243,6 +250,7 @@ class Answering:
     def _check_acknowledgement(self, answer: Acknowledgement) -> None:
         if not self.notifier.waiting:
             raise rejected("Nothing in this run waits for people now. Its details say what it is doing.")
+        self._insist_on_role("acknowledge", answer.by)
         self._check_room()
 
     # --- Pause, resume, abort ---
@@ -256,6 +264,7 @@ class Answering:
         executor = self.executor
         if executor is None or executor.paused or executor.stop is not None or self.ledger.state.ended:
             raise rejected("There is nothing to pause: no steps are being started now.")
+        self._insist_on_role("pause", (answer or Answer()).by)
         self._check_room()
 
     @workflow.update(name="resume", description="Go on after a pause.")
@@ -266,6 +275,7 @@ class Answering:
     def _check_resume(self, answer: Answer | None = None) -> None:
         if self.executor is None or not self.executor.paused:
             raise rejected("The run is not paused.")
+        self._insist_on_role("resume", (answer or Answer()).by)
 
     @workflow.update(
         name="abort",
@@ -287,8 +297,22 @@ class Answering:
                 "The point of no return is behind this run: it only goes forward. Retry, skip or accept degraded; "
                 "to go back afterwards, start a failback."
             )
+        self._insist_on_role("abort", (answer or Answer()).by)
 
     # --- Small things ---
+
+    def _insist_on_role(self, act: str, subject: str) -> None:
+        """Where a policy is, a name must be one that may do this. It keeps honest people from mistakes: only a proof
+        keeps others from using that name.
+
+        Raises:
+            ApplicationError: a sentence, when it is none.
+        """
+        granted = self.ledger.loaded.granted if self.ledger.loaded else None
+        if granted is None:
+            return
+        if objection := granted.objection(subject, act, self.ledger.application):
+            raise rejected(objection)
 
     def _is(self, state: StepState, step_id: str) -> bool:
         return step_id in self.ledger.records and self.ledger.records[step_id].state is state
@@ -319,6 +343,7 @@ class Answering:
 
     def _check_answer(self, action: str, answer: Answer) -> None:
         self._parked_step(action, answer)
+        self._insist_on_role(action, answer.by)
         if action == "retry":
             self._check_room()
 

@@ -166,7 +166,8 @@ def proof_words(gate: GateView) -> str:
     """By what an answer has to be proved."""
     if not gate.proofs:
         return "none is asked for: a name is taken for its word"
-    return " or ".join(WORDS[ProofKind(kind)] for kind in gate.proofs)
+    by_hand = [kind for kind in gate.proofs if kind != ProofKind.VOUCHER]
+    return " or ".join(WORDS[ProofKind(kind)] for kind in by_hand or gate.proofs)
 
 
 def _gate(view: ProgressView, gate: GateView, most: int) -> str:

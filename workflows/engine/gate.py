@@ -35,8 +35,13 @@ def code_for(run_id: str, step: str, plan_hash: str, used: Collection[str] = ())
 
 def by_two(rule: ApprovalRule) -> ApprovalRule:
     """The rule, with two people at least, and with silence never taken for consent."""
+    return spoken(rule).model_copy(update={"required": max(rule.required, 2)})
+
+
+def spoken(rule: ApprovalRule) -> ApprovalRule:
+    """The rule, with silence never taken for consent."""
     silence = Silence.REJECT if rule.on_silence is Silence.GO_ON else rule.on_silence
-    return rule.model_copy(update={"required": max(rule.required, 2), "on_silence": silence})
+    return rule.model_copy(update={"on_silence": silence})
 
 
 class Gate:
@@ -53,6 +58,7 @@ class Gate:
         facts: Callable[[], Facts],
         loss: Callable[[], str | None] = lambda: None,
         proofs: tuple[ProofKind, ...] = (),
+        wants: str = "",
     ) -> None:
         self.step = step
         self.code = code
@@ -63,6 +69,8 @@ class Gate:
         self._facts = facts
         self._loss = loss
         self._proofs = proofs
+        self.wants = wants
+        """What whoever answers must be allowed to; the answer itself, when empty."""
         self._accepted_loss: str | None = None
         self.answers: list[ApprovalRecord] = []
         self.escalated = False

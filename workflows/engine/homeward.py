@@ -30,6 +30,11 @@ class PlannedMove(Moving):
         if await self.bookkeep("is_live_drill", asked, "ask what its parent is", bool):
             self._drill = parent.workflow_id
 
+    async def insist_on_authority(self, act: str) -> None:
+        """Who asks proves that they may; of a live drill that was done in the drill."""
+        if self._drill is None:
+            await self.authority.insist(act)
+
     def insist_on_a_requester(self) -> None:
         """A leg of a live drill was asked for and approved in the drill."""
         if self._drill is None:

@@ -18,6 +18,7 @@ from workflows.planning.evidence import highest_epoch, is_settled
 from workflows.planning.steps import GATE
 
 from . import policies
+from .authority import Authority
 from .facts import approval_facts, loss_beyond_rpo
 from .gate import Gate, code_for
 from .holding import Refused
@@ -33,6 +34,7 @@ class Moving(RecoveryRun):
     def __init__(self, operation: Operation) -> None:
         super().__init__(operation)
         self.preflight = Preflight(self)
+        self.authority = Authority(self)
 
     def take(self, request: RunRequest, mode: Mode) -> None:
         """Note who asks for what."""

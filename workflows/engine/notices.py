@@ -106,7 +106,7 @@ class Notifier:
         if ledger.state.ended:
             return
         if gate is not None and any(record.id == gate.step for record in ledger.in_state(StepState.WAITING)):
-            yield f"gate-{2 if gate.escalated else 1}", Event.WAITING_FOR_APPROVAL
+            yield f"gate-{gate.step}-{2 if gate.escalated else 1}", Event.WAITING_FOR_APPROVAL
         for step, parked in ledger.parked.items():
             yield f"{_PARKED}-{step}-{parked.since:%Y%m%dT%H%M%S.%f}", Event.PARKED
 

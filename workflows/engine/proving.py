@@ -32,6 +32,8 @@ class Claim(NamedTuple):
     """That of the request."""
     typed: str
     """That of the answer."""
+    wants: str
+    """What a policy must let them do."""
 
 
 class Prover:
@@ -48,7 +50,8 @@ class Prover:
         if not rule.proofs:
             return None
         kind = answer.proof_kind
-        ways = " or ".join(f"`{one.value}` ({WORDS[one]})" for one in rule.proofs)
+        by_hand = [one for one in rule.proofs if one is not ProofKind.VOUCHER]
+        ways = " or ".join(f"`{one.value}` ({WORDS[one]})" for one in by_hand or rule.proofs)
         if kind is None:
             return f"A name alone is no proof. Add {ways}."
         if kind not in rule.proofs:
@@ -84,14 +87,15 @@ class Prover:
             typed=claim.typed,
             plan=ledger.plan.hash if ledger.plan else "",
             subject=claim.subject,
-            proof=Proof(otp=answer.otp, signature=answer.signature, sealed=answer.sealed),
+            wants=claim.wants,
+            proof=Proof(otp=answer.otp, signature=answer.signature, sealed=answer.sealed, voucher=answer.voucher),
         )
         verdict = await self._verdict(request, kind)
         if not verdict.proven:
             told = verdict.sentence
             ledger.note(f"{claim.act}: not proven", claim.subject, workflow.now(), claim.step, told)
             raise _rejected(told)
-        return WORDS[kind]
+        return verdict.words or WORDS[kind]
 
     async def _verdict(self, request: ProofRequest, kind: ProofKind) -> Verdict:
         guessable = 1 if kind is ProofKind.OTP else 0

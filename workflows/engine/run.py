@@ -65,6 +65,11 @@ class RecoveryRun(Holding):
             raise asyncio.CancelledError
         return self.report()
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether it was asked to stop from outside, in time."""
+        return self._cancelled
+
     async def _through_cancels(self, task: "asyncio.Future[None]") -> None:
         while not task.done():
             try:
@@ -286,7 +291,7 @@ class RecoveryRun(Holding):
         if self.saga is not None or (executor is not None and executor.stop is not None):
             return RunState.COMPENSATING
         if executor is None:
-            return RunState.STARTING
+            return RunState.AWAITING_APPROVAL if ledger.in_state(StepState.WAITING) else RunState.STARTING
         waiting = [record for record in ledger.in_state(StepState.WAITING) if record.kind != Verb.HOLD_OFF]
         if waiting and not ledger.in_state(StepState.RUNNING):
             agreed = all(record.kind == Verb.WINDOW for record in waiting)

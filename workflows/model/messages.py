@@ -8,6 +8,7 @@ from pydantic import Field
 from .base import Duration, Message
 from .observed import CheckResult, Consistency, Divergence, FenceProof, Finding, Loss, Observation, RecoveryPoint
 from .plan import Mode, Operation
+from .policy import Granted
 from .requests import RiskAcceptance
 from .runbook import BubbleDevice, Component, FenceDevice, PublicCheck, Runbook
 
@@ -166,6 +167,8 @@ class LoadedRunbook(Message):
     """For each component, how long its provider may take for a verb, where that is longer than usual."""
     preflights: tuple[str, ...] = ()
     """Components whose provider can tell what a site lacks."""
+    granted: Granted | None = None
+    """Who may do what; null where there is no policy."""
 
 
 class PlanRequest(Message):

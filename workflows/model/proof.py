@@ -24,12 +24,15 @@ class ProofKind(StrEnum):
     """A signature by a key of the runbook repository's `allowed_signers` (`ssh-keygen -Y sign`)."""
     SEALED = "sealed"
     """Both sealed codes, kept offline for the day on which nothing else works."""
+    VOUCHER = "voucher"
+    """The word of a gateway of the policy, which has verified who it is at its own door."""
 
 
 WORDS: Mapping[ProofKind, str] = {
     ProofKind.OTP: "one-time password",
     ProofKind.SSH: "SSH signature",
     ProofKind.SEALED: "both sealed codes",
+    ProofKind.VOUCHER: "voucher of a gateway",
 }
 NAMESPACE = "seawall"
 """Of SSH signatures: one that was made for something else counts for nothing here (PROTOCOL.sshsig)."""
@@ -59,16 +62,25 @@ class Proof(Strict):
         default=None, description="Both sealed codes, where nobody can prove themselves otherwise."
     )
 
+    voucher: Annotated[str, Field(max_length=2000)] | None = Field(
+        default=None, description="What a chat or webhook gateway gives for you; nothing to type by hand."
+    )
+
     @model_validator(mode="after")
     def _one(self) -> "Proof":
-        if sum(one is not None for one in (self.otp, self.signature, self.sealed)) > 1:
+        if sum(one is not None for one in (self.otp, self.signature, self.sealed, self.voucher)) > 1:
             raise ValueError("one proof is enough: give `otp`, `signature` or `sealed`")
         return self
 
     @property
     def proof_kind(self) -> ProofKind | None:
         """What was given."""
-        given = {ProofKind.OTP: self.otp, ProofKind.SSH: self.signature, ProofKind.SEALED: self.sealed}
+        given = {
+            ProofKind.OTP: self.otp,
+            ProofKind.SSH: self.signature,
+            ProofKind.SEALED: self.sealed,
+            ProofKind.VOUCHER: self.voucher,
+        }
         return next((kind for kind, value in given.items() if value is not None), None)
 
 
@@ -91,6 +103,8 @@ class ProofRequest(Message):
     plan: str
     """SHA-256 of the plan."""
     subject: Name
+    wants: str = ""
+    """What the policy must let them do, where there is one."""
     proof: Proof
 
     @property
@@ -110,6 +124,8 @@ class Verdict(Message):
     proven: bool
     sentence: str
     """For whoever tried: why not, and what to do."""
+    words: str = ""
+    """By what it was proved, where there is more to say than its kind."""
 
 
 class UseProof(Message):

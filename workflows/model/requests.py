@@ -42,6 +42,9 @@ class FailoverRequest(HoldingRequest):
     example: ClassVar[str] = '{"runbook": "shop", "reason": "region is gone"}'
 
     planned: bool = False
+    proposed: bool = Field(
+        default=False, description="Asked for by who may only propose it: people decide in any case, and silence is no."
+    )
     to: Name | None = Field(default=None, description="The site to move to; the other one when left out.")
     detected_at: datetime | None = Field(
         default=None, description="When the outage was noticed; starts a second clock."

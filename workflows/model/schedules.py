@@ -34,6 +34,14 @@ def note_before(note: str) -> str:
     return note.partition(_UNTIL)[2].removeprefix(_BEFORE) if held_by(note) else note
 
 
+class ScheduledRequest(Message):
+    """Whether a schedule of that application has started this execution."""
+
+    application: str
+    workflow_id: str
+    run_id: str
+
+
 class HoldSchedulesRequest(Message):
     """Pause an application's schedules for a run, or let those go on that were paused so."""
 
