@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Depends, Header, Path, Query, Request
+from fastapi import APIRouter, Body, Depends, Header, Path, Query, Request, Response
 
 from workers.door import Caller, Door
 from workers.hooks.callers import run_key
@@ -181,16 +181,28 @@ async def report(caller: CallerOf, door: DoorOf, run: RunOf) -> Report:
     summary="Propose a failover",
     tags=["asking"],
     openapi_extra=_EITHER,
+    status_code=202,
+    responses={200: {"model": Proposed, "description": "A run of the application is there already."}},
 )
 async def propose(
-    caller: CallerOf, proposals: ProposalsOf, key: KeyOf, application: ApplicationOf, body: Proposal
+    caller: CallerOf,
+    proposals: ProposalsOf,
+    key: KeyOf,
+    application: ApplicationOf,
+    body: Proposal,
+    response: Response,
 ) -> Proposed:
     """Opens the gate of a failover: what can be undone is made ready, and people are asked. Nothing moves before they
     agree. While a run of the application is open nothing is started, and that run is answered."""
-    return await proposals.propose(caller, application, body.reason, key)
+    made = await proposals.propose(caller, application, body.reason, key)
+    if made.already_proposed:
+        response.status_code = 200
+    return made
 
 
-@act.post("/applications/{application}/runs", summary="Start a run", tags=["asking"], openapi_extra=_EITHER)
+@act.post(
+    "/applications/{application}/runs", summary="Start a run", tags=["asking"], openapi_extra=_EITHER, status_code=202
+)
 async def start(
     caller: CallerOf,
     door: DoorOf,
