@@ -50,6 +50,12 @@ def token(
     return jwt.encode(kept, KEYS[kid], ALGORITHMS[kid], {"kid": kid, **(header or {})})
 
 
+def nameless() -> str:
+    """Names no key."""
+    content = jwt.decode(token(), options={"verify_signature": False})
+    return jwt.encode(content, KEYS["rsa-1"], "RS256")
+
+
 def unsigned(**claims: Any) -> str:
     """With `alg: none`."""
     content = jwt.decode(token(**claims), options={"verify_signature": False})

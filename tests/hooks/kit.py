@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from temporalio.client import WorkflowHandle
 
 from activities import keys
+from tests.hooks.idp import token
 from tests.support.bed import Bed, Crew, bed, eventually
 from tests.support.flow import dead_primary
 from workers.door import Door
@@ -93,6 +94,18 @@ class Desk:
     async def signed(self, method: str, path: str, content: Any = None, **how: Any) -> httpx.Response:
         """A request that is signed as it should be."""
         return await self.send(signed(method, path, content, **how))
+
+    async def spoken(
+        self, method: str, path: str, content: Any = None, *, by: str = "carl", key: str = "", **headers: str
+    ) -> httpx.Response:
+        """As a person, with a token of the provider."""
+        who = {"olga": {"sub": "olga-subject", "email_verified": False}}.get(by, {"email": f"{by}@example.org"})
+        made = {"authorization": f"Bearer {token(**who)}"}
+        if method == "POST":
+            made |= {"content-type": "application/json", "idempotency-key": key or uuid.uuid4().hex}
+        body = b"" if content is None else json.dumps(content).encode()
+        address = f"https://hooks.example.org{path}"
+        return await self.send(httpx.Request(method, address, headers=made | headers, content=body))
 
     async def propose(self, **how: Any) -> httpx.Response:
         return await self.signed("POST", self.proposals, {"reason": "site A is gone"}, **how)
