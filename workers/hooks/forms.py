@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StrictBool
 
 from workflows.model.base import Name, Strict
 from workflows.model.entity import ApplicationState
@@ -48,7 +48,7 @@ class StartFailover(Strict):
 
     operation: Literal["failover"]
     reason: Reason
-    planned: bool = Field(default=False, description="Both sites are healthy: no loss.")
+    planned: StrictBool = Field(default=False, description="Both sites are healthy: no loss.")
     to: Site = None
     detected_at: AwareDatetime | None = Field(default=None, description="When the outage was noticed.")
     point: Point = "latest"
@@ -94,7 +94,7 @@ class StartDrill(Strict):
 
     operation: Literal["drill"]
     reason: Reason
-    live: bool = Field(default=False, description="Move the users there and back, for real.")
+    live: StrictBool = Field(default=False, description="Move the users there and back, for real.")
     point: Point = "latest"
 
 

@@ -67,9 +67,8 @@ class Gate:
             raise Refusal(429, "THROTTLED", "Too many requests.", headers={"retry-after": str(wait)})
         if known.stamp is not None:
             await self._once(known, now)
-        if request.method == "POST" and request.headers.get("content-type", "").partition(";")[0].strip().lower() != (
-            "application/json"
-        ):
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if body and request.method == "POST" and kind != "application/json":
             raise Refusal(415, "NOT_JSON", "The body is JSON: say so by `content-type: application/json`.")
         scope.setdefault("state", {}).update(caller=caller, key=known.key)
         if request.method == "POST" and known.key:
