@@ -1,7 +1,9 @@
 """What the tests of the webhook API share: a server over a bed, and callers who sign."""
 
+import asyncio
 import dataclasses
 import json
+import socket
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
 from temporalio.client import WorkflowHandle
@@ -176,3 +179,18 @@ async def desk(crew: Crew, oidc: dict[str, str] | None = None, **gate: Any) -> A
         (crew.folder / f"{name}.yaml").touch()
         settings = settings_in(crew.folder / name, **(oidc or {}))
         yield Desk(b, settings, server(b, settings, **gate))
+
+
+@asynccontextmanager
+async def listening(d: Desk) -> AsyncIterator[str]:
+    """The server as a real one, on a port of its own."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(d.app, log_level="warning", access_log=False, server_header=False)
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve(sockets=[found]))
+        try:
+            yield f"http://127.0.0.1:{found.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await serving

@@ -1,18 +1,14 @@
 """The OpenAPI document: fresh, and held against the server by schemathesis."""
 
 import asyncio
-import contextlib
 import json
 import os
-import socket
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import uvicorn
 
-from tests.hooks.kit import SECRETS, TOKENS, Desk
+from tests.hooks.kit import SECRETS, TOKENS, Desk, listening
 from workers.hooks.__main__ import FILE, text
 from workers.hooks.app import bare_app
 
@@ -45,21 +41,6 @@ CONFIGURATION = """\
 expected-statuses = [400, 401, 403, 404, 405, 409, 413, 415, 422, 429]
 """
 """A request that is too large is a wrong one too."""
-
-
-@contextlib.asynccontextmanager
-async def listening(d: Desk) -> AsyncIterator[str]:
-    """The server as a real one, on a port of its own."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(d.app, log_level="warning", access_log=False, server_header=False)
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve(sockets=[found]))
-        try:
-            yield f"http://127.0.0.1:{found.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            await serving
 
 
 async def test_schemathesis_finds_nothing(d: Desk, tmp_path: Path) -> None:
