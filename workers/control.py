@@ -19,11 +19,12 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from workflows.engine.authority import START
 from workflows.model.entity import ApplicationState, application_workflow_id
 from workflows.model.failure import Code, PermanentError
 from workflows.model.hand_over import HandOver
 from workflows.model.messages import CONTROL_QUEUE, TASK_TIMEOUT
-from workflows.model.progress import ProgressView, RunState
+from workflows.model.progress import GateView, ProgressView, RunState
 from workflows.model.proof import Proof
 from workflows.model.report import Report
 from workflows.model.requests import (
@@ -217,6 +218,17 @@ async def _completed(client: Client, run: str) -> bool:
     except RPCError as error:
         raise unanswered(error, run) from error
     return described.status is WorkflowExecutionStatus.COMPLETED and described.workflow_type in RUN_TYPES
+
+
+async def asked_who(client: Client, run: str) -> GateView | None:
+    """What a run asks whoever started it, before it begins anything; None when it does not ask, or no more."""
+    while True:
+        view = await progress(client, run)
+        if view.gate is not None and view.gate.step == START:
+            return view.gate
+        if view.state.ended or view.epoch is not None or view.steps:
+            return None
+        await asyncio.sleep(_POLL_SECONDS)
 
 
 async def watch(client: Client, run: str) -> AsyncIterator[ProgressView]:

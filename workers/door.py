@@ -4,7 +4,6 @@ The gateway at the door has verified who somebody is; the policy says what they 
 `control`, as from the command line, with a voucher of the gateway where a proof is wanted.
 """
 
-import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from workflows.engine.authority import START
 from workflows.model.entity import ApplicationState
 from workflows.model.failure import Code, PermanentError
 from workflows.model.policy import How, Policy
-from workflows.model.progress import ProgressView, RunState
+from workflows.model.progress import ProgressView
 from workflows.model.proof import Proof, ProofKind, statement
 from workflows.model.report import Report
 from workflows.model.requests import FailoverRequest, RunRequest
@@ -26,7 +25,6 @@ from workflows.model.requests import FailoverRequest, RunRequest
 from . import control
 
 KEY_VARIABLE = "SEAWALL_GATEWAY_KEY"
-_POLL = 0.1
 
 
 @dataclass(frozen=True)
@@ -107,20 +105,15 @@ class Door:
         return await self.start(caller, request, run)
 
     async def _prove_start(self, caller: Caller, run: str) -> None:
-        """Answer a run that asks who started it; one that does not ask needs no answer."""
-        while True:
-            view = await control.progress(self.client, run)
-            if view.gate is not None and view.gate.step == START:
-                break
-            if view.state is not RunState.STARTING or view.steps:
-                return
-            await asyncio.sleep(_POLL)
+        """Answer a run that asks who started it."""
+        gate = await control.asked_who(self.client, run)
+        if gate is None:
+            return
         try:
-            await self.approve(caller, run, view.gate.code)
-        except PermanentError as error:
+            await self.approve(caller, run, gate.code)
+        except PermanentError:
             # The same start, asked for twice: the other one has proved it.
-            after = await control.progress(self.client, run)
-            if error.code is not Code.REJECTED or (after.gate is not None and after.gate.step == START):
+            if await control.asked_who(self.client, run) is not None:
                 raise
 
     # --- Answering ---

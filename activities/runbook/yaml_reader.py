@@ -91,7 +91,7 @@ class Document:
         self._next()
         start = self._next()
         if isinstance(start, yaml.StreamEndEvent):
-            self._stop("the file is empty", next_step="Write a runbook into it; docs/runbooks.md shows how.")
+            self._stop("the file is empty", next_step="docs/runbooks.md and docs/roles.md show what belongs into it.")
         if isinstance(start, yaml.DocumentStartEvent) and (start.version or start.tags):
             self._stop("a % directive is not allowed", Mark(1, 1), "Remove the line that starts with %.")
         tree = self._node(self._next(), 1)

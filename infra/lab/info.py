@@ -3,6 +3,8 @@
 from datetime import datetime
 from pathlib import Path
 
+from pydantic import computed_field
+
 from workflows.model.base import Message
 from workflows.model.runbook import Tier
 
@@ -59,6 +61,12 @@ class Grounds(Message):
     state: Path
     logs: Path
     secrets_file: Path
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def people(self) -> Path:
+        """The register of approvers, which the commands in this folder find by `lab.json`."""
+        return self.folder.absolute() / "people.json"
 
     @property
     def control_state(self) -> Path:

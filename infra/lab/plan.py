@@ -106,6 +106,7 @@ def worker_service(info: Grounds, name: str, temporal: str, state: Path) -> Serv
             "SEAWALL_TEMPORAL_ADDRESS": temporal,
             "SEAWALL_RUNBOOKS": str(info.runbooks),
             "SEAWALL_REPORTS": str(info.reports),
+            "SEAWALL_PEOPLE": str(info.people),
             "SEAWALL_STATE": str(state),
             "SEAWALL_SITE": name,
         },

@@ -8,6 +8,7 @@ import pytest
 from tests.unit.runbook_kit import RUNBOOK, changed, registry, write
 from workers.cli.plan import show_plan
 from workers.cli.validate import BAD_INPUT, OK, validate
+from workflows.model.policy import POLICY_FILE
 
 Output = pytest.CaptureFixture[str]
 
@@ -129,3 +130,16 @@ def test_what_cannot_be_planned_is_refused(
     output = capsys.readouterr()
     assert told in output.err
     assert output.out == ""
+
+
+def test_a_policy_is_checked_too_and_an_approver_without_the_role_is_told(tmp_path: Path, capsys: Output) -> None:
+    file = write(tmp_path)
+    policy = tmp_path / POLICY_FILE
+    policy.write_text("people: {anna: {}}\neverywhere: {approver: [anna]}\n", encoding="utf-8")
+    assert validate([tmp_path], False, registry()) == OK
+    said = capsys.readouterr().out
+    assert "ben is an approver here, and no approver by the policy" in said
+    assert "anna is an approver" not in said
+    policy.write_text("people: {anna: {}}\neverywhere: {approver: [ann]}\n", encoding="utf-8")
+    assert validate([file, policy], False, registry()) == BAD_INPUT
+    assert f"{POLICY_FILE}:2:25 everywhere.approver[0]: There is nobody called ann." in capsys.readouterr().out

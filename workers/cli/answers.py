@@ -7,6 +7,7 @@ import typer
 
 from workers.cli.proofs import Means, OtpOption, SealedOption, SignOption
 from workers.cli.session import console, me, with_client
+from workers.cli.starts import insist_on_role
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -187,6 +188,7 @@ def release(
         from workers import control, lost_runs
         from workflows.model.requests import FreeRequest
 
+        insist_on_role(by or me(), "release", application)
         request = control.checked(FreeRequest, by=by or me(), epoch=epoch, active_site=active_site, reason=reason)
         await lost_runs.free_lease(client, application, request)
         return f"The lease of {application} is free. It is recorded as active at {active_site}, and unprotected."

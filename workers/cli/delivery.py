@@ -10,14 +10,21 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from temporalio.client import Client
 
+    from workers.cli.proofs import Asker
     from workflows.model.report import Report
 
 
-async def start_and_follow(client: "Client", request: "BaseModel", wait: bool, json_output: bool) -> int:
-    """Start a run; with `wait` follow it to its end, or until it needs a person. The exit code."""
+async def start_and_follow(
+    client: "Client", request: "BaseModel", asker: "Asker", wait: bool, json_output: bool
+) -> int:
+    """Start a run, and prove who asks; with `wait` follow it to its end, or until it needs a person. The exit code."""
+    from activities.policy import read_policy
     from workers import control
+    from workers.settings import read_settings
 
     run = await control.start(client, request)
+    if asker.otp or asker.sign or read_policy(read_settings().runbooks):
+        await asker.prove(client, run)
     if not wait:
         if json_output:
             typer.echo(f'{{"run": "{run}"}}')

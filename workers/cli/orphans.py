@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workers.cli.delivery import start_and_follow
-from workers.cli.session import me, with_client
+from workers.cli.proofs import Asker, OtpOption, SignOption
+from workers.cli.session import with_client
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -24,6 +25,8 @@ def adopt(
         typer.Option(help="failover, switchover, failback or reprotect; what the run was when left out."),
     ] = None,
     by: Annotated[str | None, typer.Option("--by", "--as", help="Who asks.")] = None,
+    otp: OtpOption = None,
+    sign: SignOption = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end, or until a person is needed.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="For programs: JSON on standard output.")] = False,
 ) -> None:
@@ -32,7 +35,8 @@ def adopt(
     async def act(client: "Client") -> int:
         from workers.adopting import adopting_request
 
-        request = await adopting_request(client, application, by or me(), reason, operation)
-        return await start_and_follow(client, request, wait, json_output)
+        asker = Asker(by, otp, sign)
+        request = await adopting_request(client, application, asker.name, reason, operation)
+        return await start_and_follow(client, request, asker, wait, json_output)
 
     raise typer.Exit(with_client(act))

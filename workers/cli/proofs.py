@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from workers.cli.session import me
+
 if TYPE_CHECKING:
+    from temporalio.client import Client
+
     from workflows.model.progress import GateView, ParkedStep
     from workflows.model.proof import Proof
     from workflows.model.report import Report
@@ -59,6 +63,35 @@ class Means:
         if ProofKind.OTP in wanted and sys.stdin.isatty():
             return control.checked(Proof, otp=_ask(f"One-time password of {who}"))
         return Proof()
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who starts a run, and by what they prove it where they have to."""
+
+    who: str | None
+    otp: str | None = None
+    sign: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """As they say, or as the machine knows them."""
+        return self.who or me()
+
+    async def prove(self, client: "Client", run: str) -> None:
+        """Answer a run that asks who started it.
+
+        Raises:
+            PermanentError: REJECTED by the run, with why.
+        """
+        from workers import control
+
+        gate = await control.asked_who(client, run)
+        if gate is None:
+            return
+        report = await control.report(client, run)
+        proof = Means(self.otp, self.sign, sealed=False).proof("approve", self.name, gate, gate.code, report)
+        await control.approve(client, run, self.name, gate.code, proof=proof)
 
 
 def _ask(words: str) -> str:

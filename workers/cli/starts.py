@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from workers.cli.delivery import start_and_follow
-from workers.cli.session import console, me, print_json, with_client
+from workers.cli.proofs import Asker, OtpOption, SignOption
+from workers.cli.session import console, print_json, with_client
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -48,6 +49,8 @@ def failover(
     wait: WaitFlag = False,
     dry_run: DryRunFlag = False,
     requested_by: AsOption = None,
+    otp: OtpOption = None,
+    sign: SignOption = None,
     json_output: JsonFlag = False,
 ) -> None:
     """Move an application to the other site."""
@@ -55,7 +58,8 @@ def failover(
 
     fields = {"reason": reason, "planned": planned, "to": to, "point": point, "despite_evidence": despite_evidence}
     mode = {"planned": planned, "choice": point}
-    _start(FailoverRequest, application, fields, mode, (wait, dry_run, json_output), requested_by)
+    flags = (wait, dry_run, json_output)
+    _start(FailoverRequest, application, fields, mode, flags, Asker(requested_by, otp, sign))
 
 
 def switchover(
@@ -66,18 +70,21 @@ def switchover(
     wait: WaitFlag = False,
     dry_run: DryRunFlag = False,
     requested_by: AsOption = None,
+    otp: OtpOption = None,
+    sign: SignOption = None,
     json_output: JsonFlag = False,
 ) -> None:
     """Move a healthy application to its other site, without loss, and protect it again."""
     from workflows.model.requests import SwitchoverRequest
 
+    flags = (wait, dry_run, json_output)
     _start(
         SwitchoverRequest,
         application,
         {"reason": reason, "to": to, "at": _utc(at)},
         {},
-        (wait, dry_run, json_output),
-        requested_by,
+        flags,
+        Asker(requested_by, otp, sign),
     )
 
 
@@ -88,13 +95,21 @@ def failback(
     wait: WaitFlag = False,
     dry_run: DryRunFlag = False,
     requested_by: AsOption = None,
+    otp: OtpOption = None,
+    sign: SignOption = None,
     json_output: JsonFlag = False,
 ) -> None:
     """Move an application home, after a failover and a reprotect."""
     from workflows.model.requests import FailbackRequest
 
+    flags = (wait, dry_run, json_output)
     _start(
-        FailbackRequest, application, {"reason": reason, "at": _utc(at)}, {}, (wait, dry_run, json_output), requested_by
+        FailbackRequest,
+        application,
+        {"reason": reason, "at": _utc(at)},
+        {},
+        flags,
+        Asker(requested_by, otp, sign),
     )
 
 
@@ -104,12 +119,22 @@ def reprotect(
     wait: WaitFlag = False,
     dry_run: DryRunFlag = False,
     requested_by: AsOption = None,
+    otp: OtpOption = None,
+    sign: SignOption = None,
     json_output: JsonFlag = False,
 ) -> None:
     """Rebuild replication from the serving site to the one that was left."""
     from workflows.model.requests import ReprotectRequest
 
-    _start(ReprotectRequest, application, {"reason": reason}, {}, (wait, dry_run, json_output), requested_by)
+    flags = (wait, dry_run, json_output)
+    _start(
+        ReprotectRequest,
+        application,
+        {"reason": reason},
+        {},
+        flags,
+        Asker(requested_by, otp, sign),
+    )
 
 
 def drill(
@@ -120,13 +145,16 @@ def drill(
     wait: WaitFlag = False,
     dry_run: DryRunFlag = False,
     requested_by: AsOption = None,
+    otp: OtpOption = None,
+    sign: SignOption = None,
     json_output: JsonFlag = False,
 ) -> None:
     """Rehearse the recovery: on clones in a bubble, or live."""
     from workflows.model.requests import DrillRequest
 
     fields = {"reason": reason, "live": live, "point": point}
-    _start(DrillRequest, application, fields, {"live": live}, (wait, dry_run, json_output), requested_by)
+    flags = (wait, dry_run, json_output)
+    _start(DrillRequest, application, fields, {"live": live}, flags, Asker(requested_by, otp, sign))
 
 
 def replicate(application: ApplicationArgument, json_output: JsonFlag = False) -> None:
@@ -177,7 +205,7 @@ def _start(
     fields: dict[str, Any],
     plan: dict[str, Any],
     flags: tuple[bool, bool, bool],
-    requested_by: str | None,
+    asker: Asker,
 ) -> None:
     from workers.cli.plan import show_plan
     from workers.control import STARTS, checked
@@ -185,13 +213,14 @@ def _start(
 
     wait, dry_run, json_output = flags
     file = known_runbook(application)
-    request = checked(kind, runbook=application, requested_by=requested_by or me(), **fields)
+    request = checked(kind, runbook=application, requested_by=asker.name, **fields)
     if dry_run:
         path = file or read_settings().runbooks / f"{application}.yaml"
         raise typer.Exit(show_plan(path, STARTS[kind].lower(), json_output=json_output, **plan))
+    insist_on_role(asker.name, STARTS[kind].lower(), application)
 
     async def act(client: "Client") -> int:
-        return await start_and_follow(client, request, wait, json_output)
+        return await start_and_follow(client, request, asker, wait, json_output)
 
     raise typer.Exit(with_client(act))
 
@@ -200,6 +229,21 @@ def _utc(at: datetime | None) -> datetime | None:
     from datetime import UTC
 
     return at.replace(tzinfo=UTC) if at else None
+
+
+def insist_on_role(who: str, act: str, application: str) -> None:
+    """Where this machine has a policy: a name that may not is told so before anything is sent.
+
+    Raises:
+        PermanentError: FORBIDDEN.
+    """
+    from activities.policy import read_policy
+    from workers.settings import read_settings
+    from workflows.model.failure import Code, PermanentError
+
+    policy = read_policy(read_settings().runbooks)
+    if policy and (objection := policy.granted(application).objection(who, act, application)):
+        raise PermanentError(Code.FORBIDDEN, objection, "Say who you are with --as.")
 
 
 def known_runbook(application: str) -> Path | None:

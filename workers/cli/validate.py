@@ -35,10 +35,14 @@ def validate(files: list[Path], json_output: bool, registry: "Registry | None" =
 
 def problems_of(file: Path, registry: "Registry") -> "list[Problem]":
     """What is wrong with one file, named as the caller named it."""
+    from activities.policy import check_policy
     from activities.runbook.values import Values
     from activities.runbook_file import Problem, check_runbook
+    from workflows.model.policy import POLICY_FILE
 
-    if _is_values(file):
+    if file.name == POLICY_FILE:
+        found = check_policy(file)[1]
+    elif _is_values(file):
         found = Values(file).problems
     elif file.suffix != ".yaml":
         wrong = "this is not a runbook"
@@ -46,7 +50,7 @@ def problems_of(file: Path, registry: "Registry") -> "list[Problem]":
     else:
         found = check_runbook(file, registry, examples=True)
         if not any(problem.warning is False for problem in found):
-            found += _unplannable(file, registry)
+            found += [*_unplannable(file, registry), *_without_role(file, registry)]
     return [problem.model_copy(update={"file": str(file.with_name(problem.file))}) for problem in found]
 
 
@@ -80,6 +84,29 @@ def _unplannable(file: Path, registry: "Registry") -> "Iterator[Problem]":
                 told.add(error.sentence)
                 planned = mode is Mode.PLANNED
                 yield Problem(file=file.name, wrong=error.sentence, next_step=error.next_step, warning=planned)
+
+
+def _without_role(file: Path, registry: "Registry") -> "Iterator[Problem]":
+    """Approvers of a runbook to whom the policy beside it gives no right to answer."""
+    from activities.policy import read_policy
+    from activities.runbook_file import Problem, read_runbook
+    from workflows.model.failure import SeawallError
+    from workflows.model.plan import Operation
+    from workflows.model.policy import POLICY_FILE
+
+    runbook = read_runbook(file, registry, examples=True).runbook
+    try:
+        policy = read_policy(file.parent)
+    except SeawallError:
+        return  # Told of that file itself.
+    if policy is None:
+        return
+    able = policy.granted(runbook.application).may("approve")
+    rules = [rule for name in Operation if (rule := runbook.approvals.rule(name, planned=False))]
+    for who in sorted({name for rule in rules for name in rule.approvers}):
+        if who not in able:
+            wrong, advice = f"{who} is an approver here, and no approver by the policy", f"Mend {POLICY_FILE}."
+            yield Problem(file=file.name, field="approvals", wrong=wrong, next_step=advice, warning=True)
 
 
 def print_problems(found: "Iterable[Problem]", stream: TextIO) -> None:
