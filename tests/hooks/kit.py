@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,11 @@ class Desk:
     bed: Bed
     settings: HookSettings
     app: FastAPI
+    apps: list[FastAPI] = field(default_factory=list)
+    """All that were made over this bed."""
+
+    def __post_init__(self) -> None:
+        self.apps.append(self.app)
 
     @property
     def application(self) -> str:
@@ -80,12 +85,12 @@ class Desk:
 
     def reborn(self, **gate: Any) -> "Desk":
         """Another process over the same files."""
-        return Desk(self.bed, self.settings, server(self.bed, self.settings, **gate))
+        return Desk(self.bed, self.settings, server(self.bed, self.settings, **gate), self.apps)
 
     def elsewhere(self) -> "Desk":
         """Another server, with a store of its own."""
         other = dataclasses.replace(self.settings, store=self.settings.store.with_name("other.sqlite"))
-        return Desk(self.bed, other, server(self.bed, other))
+        return Desk(self.bed, other, server(self.bed, other), self.apps)
 
     def http(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="https://hooks.example.org")
@@ -178,7 +183,10 @@ async def desk(crew: Crew, oidc: dict[str, str] | None = None, **gate: Any) -> A
         (crew.folder / POLICY_FILE).write_text(POLICY.format(application=name))
         (crew.folder / f"{name}.yaml").touch()
         settings = settings_in(crew.folder / name, **(oidc or {}))
-        yield Desk(b, settings, server(b, settings, **gate))
+        made = Desk(b, settings, server(b, settings, **gate))
+        yield made
+        for app in made.apps:
+            app.state.store.close()
 
 
 @asynccontextmanager

@@ -180,3 +180,22 @@ async def test_no_secret_is_in_a_log_an_answer_or_the_description(
     assert [secret for secret in SECRETS.values() if secret in told] == []
     assert "not-the-secret" not in told
     await d.run(answers[0]).cancel()
+
+
+async def test_a_server_that_cannot_remember_takes_nothing(d: Desk) -> None:
+    d.app.state.store._base.execute("drop table request")
+    answer = await d.propose()
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:seawall:problem:FORGETFUL")
+    assert await d.all_runs() == set()
+
+
+async def test_without_a_control_worker_the_answer_is_503_and_a_retry_finds_it_again(d: Desk) -> None:
+    first = await d.propose()
+    await d.bed.crew.stop("control")
+    answer = await d.signed("GET", f"/v1/runs/{first.json()['run']}")
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"]
+    assert answer.json()["type"] == "urn:seawall:problem:UNREACHABLE"
+    await d.bed.crew.start("control")
+    assert (await d.signed("GET", f"/v1/runs/{first.json()['run']}")).status_code == 200
+    await d.run(first).cancel()

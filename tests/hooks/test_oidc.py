@@ -49,6 +49,7 @@ BAD = {
     "by a key under another's name": lambda: token("rsa-next", header={"kid": "rsa-1"}),
     "alg none": unsigned,
     "HS256 with the public key": confused,
+    "a subject that looks like an address": lambda: token(sub="anna@example.org", email_verified=False),
     "without a key's name": nameless,
     "a changed signature": lambda: token()[:-6] + "AAAAAA",
     "too long": lambda: "x" * (LONGEST + 1),

@@ -82,7 +82,7 @@ async def test_what_was_accepted_before_a_kill_is_known_after_it(d: Desk) -> Non
         assert await eventually(lambda: d.all_runs()) == {first.json()["run"]}
         process.send_signal(signal.SIGTERM)
         out, _ = await process.communicate()
-        assert process.returncode == 0, out.decode()
+        assert process.returncode == -signal.SIGTERM, out.decode()
         assert not [secret for secret in SECRETS.values() if secret in out.decode()]
     await d.run(first).cancel()
 

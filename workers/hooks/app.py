@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from temporalio.client import RPCTimeoutOrCancelledError
 from temporalio.service import RPCError
 
 from workers import control
@@ -21,7 +22,7 @@ from workers.hooks.problems import Problem, Refusal, misfit, refusal_of
 from workers.hooks.proposals import Proposals
 from workers.hooks.settings import HookSettings
 from workers.hooks.store import Store
-from workflows.model.failure import Code, SeawallError
+from workflows.model.failure import Code, PermanentError, SeawallError
 
 VERSION = "1.0.0"
 _ABOUT = """\
@@ -60,6 +61,7 @@ def make_app(
     store = Store(settings.store)
     callers = Callers(settings.secrets, settings.tokens, oidc)
     app.add_middleware(Gate, post=Post(door, callers, store, Buckets(rate or Rate()), **gate))
+    app.state.store = store
     app.router.on_shutdown.append(store.close)
     return app
 
@@ -79,6 +81,7 @@ def bare_app() -> FastAPI:
     app.add_exception_handler(SeawallError, _refused)
     app.add_exception_handler(Refusal, _told)
     app.add_exception_handler(RPCError, _unanswered)
+    app.add_exception_handler(RPCTimeoutOrCancelledError, _unknown)
     app.add_exception_handler(RequestValidationError, _misfit)
     app.add_exception_handler(HTTPException, _other)
     app.add_exception_handler(Exception, _broken)
@@ -115,6 +118,13 @@ async def _told(_: Request, error: Exception) -> Response:
 async def _unanswered(_: Request, error: Exception) -> Response:
     assert isinstance(error, RPCError)
     return refusal_of(control.unanswered(error, "Temporal")).response()
+
+
+async def _unknown(_: Request, __: Exception) -> Response:
+    sentence = "The run did not answer in time; what was asked for may have been done."
+    return refusal_of(
+        PermanentError(Code.OUTCOME_UNKNOWN, sentence, "Read its progress before you ask again.")
+    ).response()
 
 
 async def _misfit(_: Request, error: Exception) -> Response:

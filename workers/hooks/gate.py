@@ -2,7 +2,9 @@
 bytes that were signed and keep the bytes that were answered; and nobody unknown gets further, not even to a 404."""
 
 import asyncio
+import contextlib
 import logging
+import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -54,6 +56,9 @@ class Gate:
             answer = _Held.of(refusal)
         except SeawallError as error:
             answer = _Held.of(refusal_of(error))
+        except sqlite3.Error:
+            log.exception("The store cannot be used")
+            answer = _Held.of(Refusal(503, "FORGETFUL", "This server cannot remember requests, so that it takes none."))
         for message in answer.messages:
             await send(message)
 
@@ -114,12 +119,16 @@ class Gate:
         try:
             held = await self._asked_of_app(scope, request, caller)
         except BaseException:
-            store.let_go(owner, known.key)
+            with contextlib.suppress(sqlite3.Error):
+                store.let_go(owner, known.key)
             raise
-        if held.status < 300:
-            await asyncio.to_thread(store.keep, owner, known.key, Answer(held.status, held.body))
-        else:
-            await asyncio.to_thread(store.let_go, owner, known.key)  # a refusal changed nothing
+        try:
+            if held.status < 300:
+                await asyncio.to_thread(store.keep, owner, known.key, Answer(held.status, held.body))
+            else:
+                await asyncio.to_thread(store.let_go, owner, known.key)  # a refusal changed nothing
+        except sqlite3.Error:
+            log.exception("The store cannot keep an answer")  # which is as true without it
         return held
 
     async def _asked_of_app(self, scope: Scope, request: Asked, caller: Caller) -> "_Held":

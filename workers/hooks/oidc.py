@@ -57,7 +57,11 @@ class Oidc:
             raise BadToken("The token is for several, and was not given to this one.")
         if claims.get("email_verified") is True and isinstance(claims.get("email"), str):
             return str(claims["email"])
-        return str(claims["sub"])
+        subject = str(claims["sub"])
+        if "@" in subject:
+            # Some providers let people choose it: it would pass for somebody's verified address.
+            raise BadToken("The address in the token is not verified.")
+        return subject
 
     def _claims(self, token: str) -> dict[str, Any]:
         try:
