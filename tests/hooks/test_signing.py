@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workers.hooks.callers import Asked, Callers, Known
+from workers.hooks.callers import asked as as_asked
 from workers.hooks.problems import Refusal
 from workers.hooks.settings import SECRETS, TOKENS, read_hook_settings
 from workers.hooks.signing import TOLERANCE, Keyring, sign, signed_content
@@ -123,6 +124,25 @@ def test_no_two_requests_have_the_same_signed_bytes(id: str, at: int, body: byte
     assert rest == body
     assert head.decode() == f"{id}.{at}.POST {PATH}"
     assert not content.startswith(b"{"), "what PagerDuty signs cannot be taken for this"
+
+
+@pytest.mark.parametrize(
+    ("client", "where"), [(("203.0.113.7", 1), "203.0.113.7"), (("<script>", 1), ""), (("::1", 1), "::1"), (None, "")]
+)
+def test_only_an_address_is_told_as_where_somebody_came_from(client: tuple[str, int] | None, where: str) -> None:
+    scope = {"method": "GET", "path": "/v1/a b", "query_string": b"x=1", "headers": [], "client": client}
+    found = as_asked(scope, b"")
+    assert found.where == where
+    assert found.target == "/v1/a%20b?x=1"
+
+
+@pytest.mark.parametrize("name", ["webhook-id", "Webhook-Signature", "authorization", "idempotency-key"])
+def test_a_header_that_counts_may_stand_there_once(name: str) -> None:
+    twice = [(name.encode(), b"a"), (name.lower().encode(), b"b")]
+    scope = {"method": "GET", "path": "/v1", "query_string": b"", "headers": twice}
+    with pytest.raises(Refusal) as refused:
+        as_asked(scope, b"")
+    assert refused.value.status == 400
 
 
 # --- Settings ---

@@ -3,17 +3,18 @@
 import asyncio
 import hashlib
 import hmac
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from starlette.types import Scope
-from workflows.model.policy import How
 
 from workers.hooks.oidc import BadToken, Oidc
 from workers.hooks.problems import Refusal
 from workers.hooks.signing import ID, Keyring, Stamp, Unsigned, read_stamp, signed_by
+from workflows.model.policy import How
 
 ALERTS = "/v1/propose/"
 PAGERDUTY, ALERTMANAGER, OPSGENIE = (f"{ALERTS}{name}" for name in ("pagerduty", "alertmanager", "opsgenie"))
@@ -63,8 +64,16 @@ def asked(scope: Scope, body: bytes) -> Asked:
     raw_path = scope.get("raw_path") or quote(scope["path"]).encode()
     query = scope["query_string"]
     target = (raw_path + (b"?" + query if query else b"")).decode("latin-1")
+    return Asked(scope["method"], scope["path"], target, headers, body, _address(scope))
+
+
+def _address(scope: Scope) -> str:
+    """Where it came from. A proxy tells it in a header, and what is no address there is nothing."""
     client = scope.get("client")
-    return Asked(scope["method"], scope["path"], target, headers, body, client[0] if client else "")
+    try:
+        return str(ipaddress.ip_address(client[0])) if client else ""
+    except ValueError:
+        return ""
 
 
 @dataclass(frozen=True)
