@@ -25,6 +25,7 @@ from tests.support.flow import dead_primary
 from workers.door import Door
 from workers.hooks.app import make_app
 from workers.hooks.bucket import Rate
+from workers.hooks.run_ids import RunIds
 from workers.hooks.settings import HookSettings, read_hook_settings
 from workers.hooks.signing import sign
 from workflows.model.policy import POLICY_FILE
@@ -165,7 +166,7 @@ def signed(
 def server(b: Bed, settings: HookSettings, **gate: Any) -> FastAPI:
     """The server as it is started, with callers who may ask often."""
     door = Door(b.client, b.crew.folder, settings.gateway, KEY)
-    return make_app(door, settings, b.crew.folder, gate.pop("rate", FAST), **gate)
+    return make_app(door, settings, b.crew.folder, RunIds(KEY), gate.pop("rate", FAST), **gate)
 
 
 def settings_in(folder: Path, **environment: str) -> HookSettings:

@@ -4,18 +4,22 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workers.door import Caller
 from workers.hooks.callers import Asked, Callers, Known
 from workers.hooks.callers import asked as as_asked
 from workers.hooks.problems import Refusal
+from workers.hooks.run_ids import RunIds
 from workers.hooks.settings import SECRETS, TOKENS, read_hook_settings
 from workers.hooks.signing import TOLERANCE, Keyring, sign, signed_content
 from workflows.model.failure import Code, PermanentError
@@ -197,3 +201,19 @@ def test_settings_that_do_not_fit_are_told_without_what_stands_in_them(
 
 def test_the_tolerance_is_what_the_description_says() -> None:
     assert TOLERANCE == 300
+
+
+def test_the_id_of_a_run_is_the_same_for_one_key_and_nobody_else_can_foretell_it() -> None:
+    gateway, other = RunIds(Ed25519PrivateKey.generate()), RunIds(Ed25519PrivateKey.generate())
+    ci, anna = Caller("ci", "hmac", "203.0.113.7"), Caller("anna", "oidc")
+    made = gateway.of("failover", "shop", ci, "msg_1")
+    assert made == gateway.of("failover", "shop", replace(ci, where="elsewhere"), "msg_1")
+    assert re.fullmatch(r"failover/shop/hook-[0-9a-f]{20}", made)
+    others = [
+        gateway.of("failover", "shop", ci, "msg_2"),
+        gateway.of("failover", "shop", anna, "msg_1"),
+        gateway.of("drill", "shop", ci, "msg_1"),
+        other.of("failover", "shop", ci, "msg_1"),
+        RunIds(None).of("failover", "shop", ci, "msg_1"),
+    ]
+    assert len({one.rpartition("/")[2] for one in [made, *others]}) == 6

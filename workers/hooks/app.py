@@ -20,6 +20,7 @@ from workers.hooks.gate import Gate, Post
 from workers.hooks.oidc import Oidc
 from workers.hooks.problems import Problem, Refusal, misfit, refusal_of
 from workers.hooks.proposals import Proposals
+from workers.hooks.run_ids import RunIds
 from workers.hooks.settings import HookSettings
 from workers.hooks.store import Store
 from workflows.model.failure import Code, PermanentError, SeawallError
@@ -42,6 +43,7 @@ def make_app(
     door: Door,
     settings: HookSettings,
     runbooks: Path,
+    ids: RunIds,
     rate: Rate | None = None,
     **gate: Any,
 ) -> FastAPI:
@@ -51,12 +53,14 @@ def make_app(
         door: through which everything goes.
         settings: secrets, tokens and the rest.
         runbooks: where they lie.
+        ids: of the runs.
         rate: how often one caller may ask.
         gate: a `clock` other than the machine's.
     """
     app = bare_app()
     app.state.door = door
-    app.state.proposals = Proposals(door, door.client, runbooks)
+    app.state.ids = ids
+    app.state.proposals = Proposals(door, door.client, runbooks, ids)
     oidc = Oidc(*settings.oidc) if settings.oidc else None
     store = Store(settings.store)
     callers = Callers(settings.secrets, settings.tokens, oidc)

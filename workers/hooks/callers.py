@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import hmac
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -170,9 +169,3 @@ def _key(asked: Asked) -> str:
 
 def _unknown(why: str) -> Refusal:
     return Refusal(401, "UNAUTHENTICATED", why, headers={"www-authenticate": "Bearer"})
-
-
-def run_key(how: str, subject: str, key: str, application: str) -> str:
-    """The last part of the id of a run that is asked for under this key: the same for every try, at every server."""
-    made = hmac.digest(b"seawall run", "\n".join((how, subject, key, application)).encode(), hashlib.sha256)
-    return f"hook-{made.hex()[:20]}"

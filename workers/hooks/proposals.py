@@ -14,8 +14,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.runbook_file import find_runbook
 from workers import control
 from workers.door import Caller, Door
-from workers.hooks.callers import run_key
 from workers.hooks.forms import Proposed
+from workers.hooks.run_ids import RunIds
 from workflows.model.failure import Code, PermanentError
 
 
@@ -26,10 +26,11 @@ class Proposals:
         door: through which everything goes.
         client: to look whether a run is open.
         runbooks: where they lie.
+        ids: of the runs.
     """
 
-    def __init__(self, door: Door, client: Client, runbooks: Path) -> None:
-        self._door, self._client, self._runbooks = door, client, runbooks
+    def __init__(self, door: Door, client: Client, runbooks: Path, ids: RunIds) -> None:
+        self._door, self._client, self._runbooks, self._ids = door, client, runbooks, ids
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._last: dict[str, str] = {}
 
@@ -50,7 +51,7 @@ class Proposals:
         if (objection := self._door.objection(caller, "propose", application)) is not None:
             raise PermanentError(Code.FORBIDDEN, objection)
         self.insist_on(application)
-        run = f"failover/{application}/{run_key(caller.how, caller.subject, key, application)}"
+        run = self._ids.of("failover", application, caller, key)
         async with self._locks.setdefault(application, asyncio.Lock()):
             known = await self._status(run) is not None
             if not known and (open_run := await self._open(application)) is not None:

@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Body, Depends, Header, Path, Query, Request, Response
 
 from workers.door import Caller, Door
-from workers.hooks.callers import run_key
 from workers.hooks.forms import (
     Acknowledgement,
     Applications,
@@ -25,6 +24,7 @@ from workers.hooks.forms import (
 )
 from workers.hooks.problems import documented
 from workers.hooks.proposals import Proposals
+from workers.hooks.run_ids import RunIds
 from workflows.model.base import NAME_PATTERN
 from workflows.model.progress import ProgressView
 from workflows.model.report import Report
@@ -89,6 +89,11 @@ async def _proposals(request: Request) -> Proposals:
     return proposals
 
 
+async def _ids(request: Request) -> RunIds:
+    ids: RunIds = request.app.state.ids
+    return ids
+
+
 async def _key(
     request: Request,
     _: Annotated[
@@ -125,6 +130,7 @@ async def _run(
 
 CallerOf = Annotated[Caller, Depends(_caller)]
 DoorOf = Annotated[Door, Depends(_door)]
+IdsOf = Annotated[RunIds, Depends(_ids)]
 ProposalsOf = Annotated[Proposals, Depends(_proposals)]
 KeyOf = Annotated[str, Depends(_key)]
 RunOf = Annotated[str, Depends(_run)]
@@ -207,6 +213,7 @@ async def start(
     caller: CallerOf,
     door: DoorOf,
     proposals: ProposalsOf,
+    ids: IdsOf,
     key: KeyOf,
     application: ApplicationOf,
     body: Annotated[Start, Body()],
@@ -214,7 +221,7 @@ async def start(
     """The run's id is made of the key, so that the same key starts nothing twice, at whichever server."""
     if door.objection(caller, body.operation, application) is None:  # whoever may not is told so, and no more
         proposals.insist_on(application)
-    run = f"{body.operation}/{application}/{run_key(caller.how, caller.subject, key, application)}"
+    run = ids.of(body.operation, application, caller, key)
     started = await door.start(caller, request_of(application, body), run)
     return Started(run=started, sentence="Started.")
 

@@ -10,6 +10,7 @@ from workers.connect import connect
 from workers.door import KEY_VARIABLE, Door
 from workers.hooks.app import make_app
 from workers.hooks.gate import MOST_BYTES
+from workers.hooks.run_ids import RunIds
 from workers.hooks.settings import read_hook_settings
 from workers.settings import read_settings
 
@@ -22,9 +23,10 @@ async def serve(host: str, port: int, certificate: Path | None, private_key: Pat
     """
     settings = read_settings()
     hooks = read_hook_settings(settings.state)
-    door = Door(await connect(settings), settings.runbooks, hooks.gateway, signing_key(os.environ, KEY_VARIABLE))
+    key = signing_key(os.environ, KEY_VARIABLE)
+    door = Door(await connect(settings), settings.runbooks, hooks.gateway, key)
     config = uvicorn.Config(
-        make_app(door, hooks, settings.runbooks),
+        make_app(door, hooks, settings.runbooks, RunIds(key)),
         host=host,
         port=port,
         ssl_certfile=certificate,
