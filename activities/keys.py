@@ -1,23 +1,76 @@
-"""Keys as they stand in an environment: 32 bytes in Base64."""
+"""Keys as they stand in an environment: 32 bytes in Base64, or sealed by a KMS (`kms:` and what it made, in Base64)."""
 
 import base64
 import binascii
+import functools
+import importlib
+import os
 from collections.abc import Mapping
+from types import ModuleType
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from workflows.model.failure import Code, PermanentError
 
 BYTES = 32
+SEALED = "kms:"
+KMS_VARIABLE = "SEAWALL_KMS_KEYS"
+"""ARNs of one key of AWS KMS in each of its regions, separated by commas: they are tried in that order."""
 
 
-def read(text: str) -> bytes | None:
-    """The key; None for what is none."""
+def read(text: str, purpose: str = "") -> bytes | None:
+    """The key; None for what is none. `purpose` is that for which it was sealed, where it was.
+
+    Raises:
+        PermanentError: CONFIGURATION, when no KMS opens it.
+    """
+    sealed = text.startswith(SEALED) and bool(purpose)
     try:
-        key = base64.b64decode(text, validate=True)
+        found = base64.b64decode(text.removeprefix(SEALED) if sealed else text, validate=True)
     except binascii.Error:
         return None
+    key = _opened(found, purpose) if sealed else found
     return key if len(key) == BYTES else None
+
+
+def sealed(key: bytes, purpose: str) -> str:
+    """The key as `read` takes it, sealed under the first of the KMS's keys.
+
+    Raises:
+        PermanentError: CONFIGURATION.
+    """
+    made: bytes = _kms().seal(key, purpose, _arns()[0])
+    return f"{SEALED}{base64.b64encode(made).decode()}"
+
+
+@functools.lru_cache(maxsize=64)
+def _opened(sealed_key: bytes, purpose: str) -> bytes:
+    """Asked once: the region of the KMS may be gone when the key is wanted again."""
+    found: bytes = _kms().opened(sealed_key, purpose, _arns())
+    return found
+
+
+def _arns() -> tuple[str, ...]:
+    found = tuple(one.strip() for one in os.environ.get(KMS_VARIABLE, "").split(",") if one.strip())
+    if not found:
+        raise PermanentError(
+            Code.CONFIGURATION,
+            f"A key is sealed by a KMS, and {KMS_VARIABLE} does not say by which.",
+            "Set it to the ARNs of that key, one for each of its regions, separated by commas.",
+        )
+    return found
+
+
+def _kms() -> ModuleType:
+    """The AWS SDK, which is loaded where a key is sealed and nowhere else."""
+    try:
+        return importlib.import_module("activities.providers.aws.kms")
+    except ModuleNotFoundError as error:
+        raise PermanentError(
+            Code.CONFIGURATION,
+            f"A key is sealed by a KMS, which needs the Python package {error.name!r}.",
+            "Install it with: pip install 'seawall[aws]'",
+        ) from error
 
 
 def write(key: bytes) -> str:

@@ -4,6 +4,8 @@ These are activities because workflow code cannot send an update to another work
 entity: asking again after a lost reply gives the same lease.
 """
 
+import asyncio
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from temporalio import activity
@@ -29,6 +31,11 @@ from workflows.model.messages import CONTROL_QUEUE, TASK_TIMEOUT
 from .wire import on_the_wire
 
 R = TypeVar("R")
+
+_MOST_OTHERS = 5
+_OPEN_RUNS = (
+    "WorkflowType in ('Failover', 'Switchover', 'Failback', 'Reprotect', 'Drill') and ExecutionStatus = 'Running'"
+)
 
 
 def entity(application: str) -> WithStartWorkflowOperation[Any, Any]:
@@ -72,10 +79,22 @@ class Leases:
             PermanentError: APPLICATION_BUSY, naming the holder.
         """
         with on_the_wire():
+            others = asyncio.create_task(self._others(request.application))
             try:
-                return await ask_entity(self._client, request.application, "acquire_lease", request, Lease)
+                lease = await ask_entity(self._client, request.application, "acquire_lease", request, Lease)
             except WorkflowUpdateFailedError as error:
+                others.cancel()
                 raise await self._refusal(error, request) from None
+            return lease.model_copy(update={"others": await others})
+
+    async def _others(self, application: str) -> tuple[str, ...] | None:
+        """For people to know; a server that does not tell it keeps no run from its lease."""
+        query = f"{_OPEN_RUNS} and SeawallApplication != '{application}'"
+        try:
+            found = self._client.list_workflows(query, limit=_MOST_OTHERS, rpc_timeout=timedelta(seconds=1))
+            return tuple([one.id async for one in found])
+        except RPCError:
+            return None
 
     @activity.defn(name="release_lease")
     async def release_lease(self, request: ReleaseRequest) -> ApplicationState:

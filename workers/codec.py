@@ -79,14 +79,19 @@ async def _aside(work: Callable[[Payload], Payload], payload: Payload) -> Payloa
     return await asyncio.to_thread(work, payload) if payload.ByteSize() > _FAR else work(payload)
 
 
-def new_key(name: str) -> str:
-    """An entry for the ring."""
-    return f"{name}:{keys.write(os.urandom(keys.BYTES))}"
+def new_key(name: str, *, by_kms: bool = False) -> str:
+    """An entry for the ring; `by_kms`, sealed."""
+    key = os.urandom(keys.BYTES)
+    return f"{name}:{keys.sealed(key, _purpose(name)) if by_kms else keys.write(key)}"
+
+
+def _purpose(name: str) -> str:
+    return f"codec/{name}"
 
 
 def ring(environment: Mapping[str, str] | None = None) -> dict[str, bytes]:
-    """The keys of `SEAWALL_CODEC_KEYS`: `id:base64,id:base64`, the one that encrypts first; or `@FILE` with the same,
-    one in each line. Empty when nothing is to be encrypted.
+    """The keys of `SEAWALL_CODEC_KEYS`: `id:base64,id:kms:base64`, the one that encrypts first; or `@FILE` with the
+    same, one in each line. Empty when nothing is to be encrypted.
 
     Raises:
         PermanentError: CONFIGURATION, naming the entry and never its value.
@@ -97,7 +102,7 @@ def ring(environment: Mapping[str, str] | None = None) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for number, entry in enumerate(filter(None, (one.strip() for one in text.replace("\n", ",").split(","))), 1):
         name, colon, value = entry.partition(":")
-        key = keys.read(value)
+        key = keys.read(value, _purpose(name))
         if not colon or not name.isidentifier() or key is None or name in found:
             raise PermanentError(
                 Code.CONFIGURATION,

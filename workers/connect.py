@@ -11,9 +11,10 @@ from workers.settings import Settings
 from workflows.model.failure import Code, PermanentError
 
 
-async def connect(settings: Settings) -> Client:
-    """A client of the Temporal server. Certificates and keys are Temporal's own settings (`TEMPORAL_TLS_...`,
-    `TEMPORAL_API_KEY`, or a profile in temporal.toml), as every tool of Temporal reads them.
+async def connect(settings: Settings, *, lazy: bool = False) -> Client:
+    """A client of the Temporal server; a `lazy` one connects when first used. Certificates and keys are Temporal's
+    own settings (`TEMPORAL_TLS_...`, `TEMPORAL_API_KEY`, or a profile in temporal.toml), as every tool of Temporal
+    reads them.
 
     Raises:
         PermanentError: UNREACHABLE, with the address, where it came from and what to do; CONFIGURATION, for settings
@@ -24,6 +25,7 @@ async def connect(settings: Settings) -> Client:
         return await Client.connect(
             settings.temporal_address,
             namespace=settings.namespace,
+            lazy=lazy,
             tls=secured.get("tls"),
             api_key=secured.get("api_key"),
             rpc_metadata=secured.get("rpc_metadata", {}),

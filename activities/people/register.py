@@ -59,9 +59,13 @@ class Draft:
     seals: tuple[Seal, ...]
 
 
-def new_key() -> str:
-    """A key for the environment."""
-    return keys.write(secrets.token_bytes(keys.BYTES))
+_PURPOSE = "people"
+
+
+def new_key(*, by_kms: bool = False) -> str:
+    """A key for the environment; `by_kms`, sealed."""
+    key = secrets.token_bytes(keys.BYTES)
+    return keys.sealed(key, _PURPOSE) if by_kms else keys.write(key)
 
 
 class Register:
@@ -141,7 +145,7 @@ class Register:
     # --- Encryption ---
 
     def _cipher(self) -> AESGCM:
-        key = keys.read(self._environment.get(KEY_VARIABLE, ""))
+        key = keys.read(self._environment.get(KEY_VARIABLE, ""), _PURPOSE)
         if key is None:
             raise PermanentError(
                 Code.CONFIGURATION,

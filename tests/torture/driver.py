@@ -5,6 +5,7 @@ Nothing here judges. What a client is told is written down; whether it should ha
 
 import asyncio
 import contextlib
+import os
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -40,6 +41,17 @@ _NUDGE = 0.2
 
 APPROVERS = ("anna", "ben", "carl")
 REQUESTER = "carl"
+
+_CHAT = "SEAWALL_TORTURE_CHAT"
+DEAD_CHANNELS = {
+    "channels": {
+        "chat": {"url": {"env": _CHAT}, "fallback": "mail"},
+        "mail": {"url": {"env": "SEAWALL_TORTURE_THAT_IS_NOT_SET"}},
+    },
+    "audiences": {"responders": ["chat"]},
+    "escalation": [{"after": "1s", "to": ["mail"]}],
+    "repeat_last": "5s",
+}
 
 
 class Play:
@@ -209,6 +221,7 @@ class Play:
             required=scenario.required,
             requester=REQUESTER,
             proofs=self._proofs(),
+            told=self.scenario.told,
             rpo_seconds=self.bed.runbook.objectives.rpo.total_seconds(),
             effects=effects_of(world.effects),
             rehearsed=effects_of(world.rehearsed),
@@ -281,9 +294,11 @@ async def played(client: Client, scenario: Scenario, state_dir: Any, limit: floa
     """Play a scenario, and tell what is known of it."""
     world = World.healthy(hot=scenario.hot)
     begun = time.monotonic()
+    os.environ[_CHAT] = "json://127.0.0.1:9/"  # where nobody listens
     rule = {"approvers": list(APPROVERS), "required": scenario.required}
     changes = {
         "approvals": {"proofs": ["otp", "ssh"] if scenario.proofs else [], "failover": rule},
+        **({"notices": DEAD_CHANNELS} if scenario.told else {}),
         **scenario.changes,
     }
     async with bed(client, state_dir, world, **changes) as made:

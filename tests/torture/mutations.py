@@ -23,6 +23,7 @@ from workflows.engine import gate, proof_book, reporting, saga, suspicion
 from workflows.engine.executor import Executor
 from workflows.engine.holding import Holding
 from workflows.engine.moving import Moving
+from workflows.engine.notices import Notifier
 from workflows.engine.proving import Prover
 from workflows.engine.run import RecoveryRun
 from workflows.engine.saga import Saga
@@ -137,6 +138,10 @@ def _any_code_counts() -> Sequence[Patch]:
 
 def _anybody_approves() -> Sequence[Patch]:
     return [(gate.Gate, "objection", lambda self, answer: None)]
+
+
+def _nobody_is_told() -> Sequence[Patch]:
+    return [(Notifier, "look", lambda self: None)]
 
 
 def _proof_not_looked_at() -> Sequence[Patch]:
@@ -279,6 +284,7 @@ MUTATIONS = (
         _proof_not_looked_at,
     ),
     Mutation("proof-counts-twice", "What was used as a proof counts again.", ("8",), "used-proof", _proof_counts_twice),
+    Mutation("nobody-is-told", "People are told of nothing.", ("12",), "dead-channels", _nobody_is_told),
     Mutation(
         "frozen-attempt-acts",
         "An attempt that wakes up late goes on.",

@@ -217,6 +217,14 @@ PLATFORM = (
         proofs=True,
     ),
     row(
+        "dead-channels",
+        "Nobody can be told of anything: the recovery parks, is answered and ends as ever, and says who was not told.",
+        (48, 63),
+        failover(troubles=each("refuse", ("flip_dns",), 1)),
+        world=LOST,
+        told=True,
+    ),
+    row(
         "reset-with-a-proof",
         "A run that was approved with a password is reset to before that: neither its code nor the password counts.",
         (32, 43),

@@ -129,6 +129,8 @@ class Record(Message):
     requester: str
     proofs: dict[str, tuple[str, ...]] | None = None
     """Every proof that people's own devices made, by person; None where the runbook takes a name for its word."""
+    told: bool = False
+    """Whether people were to be told, by channels that are dead."""
     rpo_seconds: float
     sites: tuple[str, ...] = ("primary", "recovery")
     effects: tuple[EffectRecord, ...]

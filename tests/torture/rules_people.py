@@ -119,7 +119,32 @@ def no_secret_is_told(record: Record) -> Iterable[Violation]:
         yield Violation("10 evidence", f"The world's secret stands in {where}.")
 
 
+def people_are_told(record: Record) -> Iterable[Violation]:
+    """Each run with a plan tried to tell of its start and of its end, once, and says that it could not."""
+    for run in record.runs:
+        if not record.told or run.report is None or not run.report.plan_sha256 or end_of(run) not in _ENDS:
+            continue
+        notices = run.report.notices
+        events = [one.event.value for one in notices]
+        for event, often in (("started", 1), (_TOLD_AT_END.get(end_of(run), ""), 1)):
+            wanted = "drill-result" if run.kind == "Drill" and event != "started" else event
+            if events.count(wanted) != often:
+                yield Violation("12 people are told", f"{run.workflow}: {wanted} told {events.count(wanted)} times.")
+        if any(one.delivered for one in notices):
+            yield Violation("12 people are told", f"{run.workflow} says that a dead channel took a message.")
+
+
+_TOLD_AT_END = {
+    "RECOVERED": "recovered",
+    "RECOVERED_DEGRADED": "degraded",
+    "COMPENSATED": "compensated",
+    "REFUSED": "failed",
+}
+_ENDS = frozenset(_TOLD_AT_END)
+
+
 RULES: tuple[Rule, ...] = (
+    people_are_told,
     authority_is_proven,
     what_must_be_refused_is_refused,
     each_leg_ends_as_it_must,

@@ -101,6 +101,8 @@ class Scenario(Strict):
     required: int = 1
     proofs: bool = False
     """Whether the runbook wants an answer to be proved. People try what is no proof first."""
+    told: bool = False
+    """Whether the runbook tells people, by a chat that is dead and a mail that is not set up."""
     changes: dict[str, Any] = {}
     """Fields of the runbook that are not as usual."""
     legs: tuple[Leg, ...]

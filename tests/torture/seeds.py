@@ -14,9 +14,9 @@ def scenario(seed: int) -> Scenario:
     kinds = [kind for kind, (weight, _) in KINDS.items() for _ in range(weight)]
     kind = draw.choice(kinds)
     made = KINDS[kind][1](draw)
-    forgetful, proofs = draw.random() < 0.25, draw.random() < 0.3
+    forgetful, proofs, told = draw.random() < 0.25, draw.random() < 0.3, draw.random() < 0.3
     named = {"seed": seed, "name": f"{kind}-{seed}", "kind": kind}
-    return made.model_copy(update={**named, "forgetful": forgetful, "proofs": proofs})
+    return made.model_copy(update={**named, "forgetful": forgetful, "proofs": proofs, "told": told})
 
 
 KINDS: dict[str, tuple[int, Callable[[Draw], Scenario]]] = {

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailedError
 
-from tests.support.bed import bed
+from tests.support.bed import bed, eventually
 from tests.support.flow import dead_primary
 from workflows.model.progress import RunState
 
@@ -63,3 +63,23 @@ async def test_a_bad_input_fails_at_once_with_a_sentence(client: Client, tmp_pat
         with pytest.raises(WorkflowFailureError) as failed:
             await run.result()
     assert '{"runbook": "shop", "reason": "region is gone"}' in str(failed.value.cause)
+
+
+async def test_a_request_tells_what_is_left_of_the_rto_and_who_else_runs_what(client: Client, tmp_path: Path) -> None:
+    async with bed(client, tmp_path, dead_primary()) as first, bed(client, tmp_path, dead_primary()) as second:
+        one = await first.start()
+        await first.until(one, RunState.AWAITING_APPROVAL)
+
+        async def told() -> bool:
+            found = client.list_workflows(f"WorkflowId = '{one.id}' and SeawallApplication is not null")
+            return [run async for run in found] != []
+
+        await eventually(told)
+        two = await second.start()
+        view = await second.until(two, RunState.AWAITING_APPROVAL)
+        assert view.gate is not None
+        facts = dict(view.gate.facts)
+        assert one.id in facts["Others run"]
+        assert " left at " in facts["RTO"]
+        await one.cancel()
+        await two.cancel()

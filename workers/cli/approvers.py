@@ -21,11 +21,13 @@ def register(parent: typer.Typer) -> None:
 
 
 @app.command()
-def key() -> None:
+def key(
+    by_kms: Annotated[bool, typer.Option("--kms", help="Seal it under the KMS key of SEAWALL_KMS_KEYS.")] = False,
+) -> None:
     """Make the key with which the register is encrypted."""
     from activities.people.register import KEY_VARIABLE, new_key
 
-    console().print(f"{KEY_VARIABLE}={new_key()}", soft_wrap=True)
+    console().print(f"{KEY_VARIABLE}={new_key(by_kms=by_kms)}", soft_wrap=True)
     console(to_stderr=True).print(
         "Keep it in a vault. The control workers want it in their environment, and so does whoever enrols people. It "
         "is shown this once."

@@ -17,11 +17,14 @@ def register(parent: typer.Typer) -> None:
 
 
 @app.command()
-def key(name: Annotated[str, typer.Argument(help="The id of the key, such as k2026.")]) -> None:
+def key(
+    name: Annotated[str, typer.Argument(help="The id of the key, such as k2026.")],
+    by_kms: Annotated[bool, typer.Option("--kms", help="Seal it under the KMS key of SEAWALL_KMS_KEYS.")] = False,
+) -> None:
     """Make a key for SEAWALL_CODEC_KEYS. Put it before the others to encrypt with it from now on."""
     from workers.codec import new_key
 
-    typer.echo(new_key(name))
+    typer.echo(new_key(name, by_kms=by_kms))
 
 
 @app.command()

@@ -18,6 +18,7 @@ from workers.cli import (
     approvers,
     break_glass,
     builds,
+    chatops,
     codec,
     evidence,
     gateway,
@@ -42,6 +43,7 @@ starts.register(app)
 runs.register(app)
 answers.register(app)
 approvers.register(app)
+chatops.register(app)
 codec.register(app)
 hooks.register(app)
 evidence.register(app)

@@ -15,15 +15,6 @@ if TYPE_CHECKING:
     from workflows.model.plan import Step
     from workflows.model.progress import CompiledPlan, CompiledStep
 
-_PLANNERS = {
-    "failover": "workflows.planning.failover:plan_failover",
-    "switchover": "workflows.planning.switchover:plan_switchover",
-    "failback": "workflows.planning.switchover:plan_switchover",
-    "reprotect": "workflows.planning.reprotect:plan_reprotect",
-    "drill": "workflows.planning.drill:plan_drill",
-    "live-drill": "workflows.planning.drill:plan_live_drill",
-}
-
 
 def show_plan(
     file: Path,
@@ -41,18 +32,20 @@ def show_plan(
         0, or 2 when the runbook or the operation is not fit for it; then a sentence is on standard error.
     """
     from activities.providers.registry import Registry
+    from workers.planned import compiled, kind_of
     from workflows.model.failure import SeawallError
 
-    operation = "live-drill" if live and operation == "drill" else operation
-    if operation not in _PLANNERS:
-        return _refuse(f"There is no plan for {operation[:40]!r}. Use one of {', '.join(_PLANNERS)}.")
+    try:
+        kind_of(operation, live)
+    except SeawallError as error:
+        return _refuse(str(error))
     known = registry or Registry()
     found = problems_of(file, known)
     print_problems(found, sys.stderr)
     if any(not problem.warning for problem in found):
         return _refuse("The runbook must be right before it can be planned. Mend what is told above.")
     try:
-        plan = _compile(file, known, operation, planned, choice)
+        plan = compiled(file, known, operation, planned=planned, choice=choice, live=live)
     except SeawallError as error:
         return _refuse(str(error))
     if json_output:
@@ -60,34 +53,6 @@ def show_plan(
     else:
         _print(plan)
     return OK
-
-
-def _compile(file: Path, registry: "Registry", operation: str, planned: bool, choice: str) -> "CompiledPlan":
-    from importlib import import_module
-
-    from activities.runbook_file import read_runbook
-    from workflows.model.messages import PlanRequest
-    from workflows.model.plan import Mode, Operation
-    from workflows.planning.graph import compile_plan
-
-    loaded = read_runbook(file, registry, examples=True)
-    home = loaded.runbook.home
-    other = loaded.runbook.other_sites(home)[0]
-    # After a failover to the other site the way home begins there, and home is what is rebuilt.
-    ends = (other, home) if operation == "failback" else (home, other)
-    calm = planned or operation not in ("failover", "drill")
-    request = PlanRequest(
-        runbook=loaded.runbook,
-        verbs=loaded.verbs,
-        limits=loaded.limits,
-        source=ends[0],
-        target=ends[1],
-        mode=Mode.PLANNED if calm else Mode.UNPLANNED,
-        operation=Operation(operation.removeprefix("live-")),
-        choice=choice,
-    )
-    module, _, name = _PLANNERS[operation].partition(":")
-    return compile_plan(getattr(import_module(module), name)(request))
 
 
 def _refuse(sentence: str) -> int:

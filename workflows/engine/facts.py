@@ -2,6 +2,7 @@
 what undo costs, and what could not be proved."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 
 from workflows.model.base import in_words
 from workflows.model.observed import Observation, Reach
@@ -17,23 +18,18 @@ MOST_FINDINGS = 5
 """Of the preflight: twenty servers without their images would leave no room for anything else."""
 
 
-def approval_facts(ledger: Ledger, runbook: Runbook, preflight_awaited: bool = False) -> Facts:
+def approval_facts(ledger: Ledger, runbook: Runbook, now: datetime, preflight_awaited: bool = False) -> Facts:
     """The rows of an approval request, the most important first."""
     if ledger.operation is Operation.REPROTECT:
         return tuple(_reprotect_facts(ledger))
     if ledger.operation is Operation.DRILL:
         return tuple(_round_trip_facts(ledger))
-    rto = runbook.objectives.rto
     calm = ledger.operation in (Operation.SWITCHOVER, Operation.FAILBACK)
     rows = [
         *_warnings(ledger),
         *(("Would be lost", line) for line in _expected_loss(ledger, runbook)),
         *_loss_request(ledger, runbook),
-        *(
-            []
-            if calm
-            else [("RTO", f"{in_words(rto.total_seconds())}, ends at {ledger.clock.declared + rto:%H:%M:%S} UTC")]
-        ),
+        *([] if calm else [("RTO", _rto(ledger.clock.declared, runbook.objectives.rto, now))]),
         *(("Preflight", line) for line in _preflight(ledger, preflight_awaited)),
         *(("Old site", line) for line in _old_site(ledger)),
         *(("Compared", line) for line in _compared(ledger)),
@@ -41,8 +37,25 @@ def approval_facts(ledger: Ledger, runbook: Runbook, preflight_awaited: bool = F
         ("Will be touched", _touched(ledger)),
         ("Undo", "Everything, until a promote is asked for. After that a run only goes forward."),
         *(("Not proved", line) for line in _not_proved(ledger)),
+        *(("Others run", line) for line in _others(ledger)),
     ]
     return tuple(rows)
+
+
+def _rto(declared: datetime, rto: timedelta, now: datetime) -> str:
+    end = declared + rto
+    left = (end - now).total_seconds()
+    rest = f"{in_words(left)} left" if left > 0 else f"over since {in_words(-left)}"
+    return f"{in_words(rto.total_seconds())}, ends at {end:%H:%M:%S} UTC ({rest} at {now:%H:%M:%S})"
+
+
+def _others(ledger: Ledger) -> Iterable[str]:
+    """Recoveries of other applications: they want the same people, and perhaps the same room at the other site."""
+    others = ledger.lease.others if ledger.lease else ()
+    if others is None:
+        yield "not known: Temporal did not tell"
+    elif others:
+        yield ", ".join(others)
 
 
 def _warnings(ledger: Ledger) -> Iterable[tuple[str, str]]:

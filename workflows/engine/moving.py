@@ -203,7 +203,7 @@ class Moving(RecoveryRun):
             rule=rule,
             requester=ledger.requested_by,
             expires=workflow.now() + rule.expires,
-            facts=lambda: approval_facts(ledger, runbook, preflight_awaited=self.preflight.awaited),
+            facts=lambda: approval_facts(ledger, runbook, workflow.now(), self.preflight.awaited),
             loss=lambda: loss_beyond_rpo(ledger, runbook),
             proofs=runbook.approvals.proofs,
         )

@@ -36,6 +36,8 @@ class Lease(Message):
     """The run from which this lease was taken over, and what stands of it."""
     last_failover: datetime | None = None
     """When the last failover that moved the application ended."""
+    others: tuple[str, ...] | None = None
+    """Runs of other applications that were open when the lease was asked for; null where nobody could tell."""
     used_codes: tuple[str, ...] = ()
     """Approval codes of other runs: a new one must not look like one of them."""
 
