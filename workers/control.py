@@ -95,7 +95,8 @@ async def start(client: Client, request: BaseModel, wanted: str | None = None) -
     """Start what was asked for; its workflow id. With an id `wanted` it is started once, however often it is asked for.
 
     Raises:
-        PermanentError: APPLICATION_BUSY when the very same id runs already (two starts within a second).
+        PermanentError: APPLICATION_BUSY when the very same id runs already (two starts within a second); UNREACHABLE
+            when Temporal does not answer, and then it may have begun.
     """
     name = STARTS[type(request)]
     runbook, reason = str(getattr(request, "runbook", "")), str(getattr(request, "reason", ""))
@@ -110,7 +111,10 @@ async def start(client: Client, request: BaseModel, wanted: str | None = None) -
             task_timeout=TASK_TIMEOUT,
             static_summary=f"{runbook}: {name.lower()}"[:100],
             static_details=reason or None,
+            rpc_timeout=PATIENCE,
         )
+    except RPCError as error:
+        raise unanswered(error, run) from error
     except WorkflowAlreadyStartedError:
         if wanted is not None:
             return run
@@ -166,10 +170,9 @@ async def application_state(client: Client, application: str) -> ApplicationStat
 
 async def application_states(client: Client) -> list[ApplicationState]:
     """Every application that had a run."""
-    names = [
-        found.id.removeprefix("application/")
-        async for found in client.list_workflows("WorkflowType = 'Application' and ExecutionStatus = 'Running'")
-    ]
+    running = "WorkflowType = 'Application' and ExecutionStatus = 'Running'"
+    found = client.list_workflows(running, rpc_timeout=PATIENCE)
+    names = [one.id.removeprefix("application/") async for one in found]
     states = await asyncio.gather(*(application_state(client, name) for name in sorted(names)))
     return [state for state in states if state is not None]
 
@@ -302,7 +305,7 @@ async def list_runs(client: Client, application: str | None = None, limit: int =
     if application:
         query += f" and SeawallApplication = '{_quoted(application)}'"
     rows = []
-    async for found in client.list_workflows(query, limit=limit):
+    async for found in client.list_workflows(query, limit=limit, rpc_timeout=PATIENCE):
         pairs = {pair.key.name: pair.value for pair in found.typed_search_attributes}
         rows.append(
             {

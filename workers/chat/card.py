@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from workflows.engine.authority import START
-
 from workers.cli.watch_view import answer_command
+from workflows.engine.authority import START
 from workflows.engine.details import action_words
 from workflows.engine.sentences import clock, headline, is_simulated, names, notice, promised_seconds, title
 from workflows.model.base import in_words
