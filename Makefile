@@ -30,10 +30,11 @@ torture: $(STAMP) ## Seeded disasters, each judged, over a simulated world and o
 	$(PY) -m tests.torture --world sim --seeds $(SEEDS) $(TORTURE_ARGS)
 	$(PY) -m tests.torture.lab --seeds $(LAB_SEEDS)
 
-generate: $(STAMP) ## Write the files that are generated from code: JSON schemas, IAM policies, docs/safety.md, the table of docs/awssim.md
+generate: $(STAMP) ## Write the files that are generated from code: JSON schemas, the OpenAPI document, IAM policies, docs/safety.md, the table of docs/awssim.md
 	$(PY) -m tests.torture.table
 	$(PY) -m activities.runbook_file --schema
 	$(PY) -m activities.report_render
+	$(PY) -m workers.hooks
 	$(PY) -m infra.awssim.coverage
 	$(PY) -m infra.aws.policies
 

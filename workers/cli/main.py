@@ -22,6 +22,7 @@ from workers.cli import (
     codec,
     evidence,
     gateway,
+    hooks,
     labs,
     orphans,
     runs,
@@ -44,6 +45,7 @@ answers.register(app)
 approvers.register(app)
 chatops.register(app)
 codec.register(app)
+hooks.register(app)
 evidence.register(app)
 gateway.register(app)
 orphans.register(app)
