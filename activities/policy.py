@@ -1,5 +1,6 @@
 """Reads the policy beside the runbooks: who may do what."""
 
+import functools
 from pathlib import Path
 
 from workflows.model.failure import Code, PermanentError
@@ -20,8 +21,16 @@ def read_policy(folder: Path) -> Policy | None:
         PermanentError: CONFIGURATION; a policy that cannot be read lets nobody do anything.
     """
     path = folder / POLICY_FILE
-    if not path.exists():
+    try:
+        stands = path.stat()
+    except FileNotFoundError:
         return None
+    return _read(path, (stands.st_mtime_ns, stands.st_ino, stands.st_size))
+
+
+@functools.lru_cache(maxsize=4)
+def _read(path: Path, _state: tuple[int, int, int]) -> Policy:
+    """A list of runs asks for it once a row, and it is parsed once an edit."""
     policy, problems = check_policy(path)
     if policy is None or problems:
         told = "; ".join(str(problem).rstrip(".") for problem in problems[:_TOLD])

@@ -14,6 +14,7 @@ from temporalio.client import (
     WorkflowHandle,
     WorkflowQueryFailedError,
     WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
@@ -95,8 +96,9 @@ async def start(client: Client, request: BaseModel, wanted: str | None = None) -
     """Start what was asked for; its workflow id. With an id `wanted` it is started once, however often it is asked for.
 
     Raises:
-        PermanentError: APPLICATION_BUSY when the very same id runs already (two starts within a second); UNREACHABLE
-            when Temporal does not answer, and then it may have begun.
+        PermanentError: APPLICATION_BUSY when the very same id runs already (two starts within a second); REJECTED when
+            the id `wanted` was used for something else; UNREACHABLE when Temporal does not answer, and then it may
+            have begun.
     """
     name = STARTS[type(request)]
     runbook, reason = str(getattr(request, "runbook", "")), str(getattr(request, "reason", ""))
@@ -117,11 +119,30 @@ async def start(client: Client, request: BaseModel, wanted: str | None = None) -
         raise unanswered(error, run) from error
     except WorkflowAlreadyStartedError:
         if wanted is not None:
+            await _insist_on_input(client, run, request)
             return run
         raise PermanentError(
             Code.APPLICATION_BUSY, f"{run} was started by somebody else this second.", "Watch that run."
         ) from None
     return run
+
+
+async def _insist_on_input(client: Client, run: str, request: BaseModel) -> None:
+    """Whoever foretold the id may have started something else under it, in the hope that it is proved for them.
+
+    Raises:
+        PermanentError: REJECTED.
+    """
+    async for event in _handle(client, run).fetch_history_events(page_size=1, rpc_timeout=PATIENCE):
+        begun = event.workflow_execution_started_event_attributes
+        converter = client.data_converter
+        given = await converter.decode(begun.input.payloads, [type(request)]) if begun.input.payloads else [None]
+        if begun.workflow_type.name == STARTS[type(request)] and given == [request]:
+            return
+        break
+    raise PermanentError(
+        Code.REJECTED, f"{run} exists, and was started with another input.", "Nothing was done; ask anew."
+    )
 
 
 async def result_of(client: Client, run: str, kind: type[M]) -> M:
@@ -349,6 +370,12 @@ async def update_as(client: Client, run: str, name: str, argument: Any, result_t
         cause = error.cause
         sentence = cause.message if isinstance(cause, ApplicationError) else str(cause)
         raise PermanentError(Code.REJECTED, sentence) from error
+    except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+        raise PermanentError(
+            Code.UNREACHABLE,
+            f"{run} did not answer within {PATIENCE.total_seconds():.0f} s; what was asked may have been done.",
+            "Look at its progress before you ask again.",
+        ) from error
     except RPCError as error:
         raise unanswered(error, run) from error
 

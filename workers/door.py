@@ -25,6 +25,8 @@ from workflows.model.requests import FailoverRequest, RunRequest
 from . import control
 
 KEY_VARIABLE = "SEAWALL_GATEWAY_KEY"
+_MOST_RUNS = 500
+"""Of all applications, of which somebody may perhaps look at few."""
 
 
 @dataclass(frozen=True)
@@ -179,8 +181,8 @@ class Door:
         """The newest runs that they may look at."""
         if application is not None:
             self._insist(caller, "read", application)
-        rows = await control.list_runs(self.client, application, limit)
-        return [row for row in rows if self.objection(caller, "read", row["application"]) is None]
+        rows = await control.list_runs(self.client, application, limit if application else _MOST_RUNS)
+        return [row for row in rows if self.objection(caller, "read", row["application"]) is None][:limit]
 
     async def states(self, caller: Caller) -> list[ApplicationState]:
         """The applications that they may look at."""

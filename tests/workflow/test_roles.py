@@ -274,6 +274,16 @@ async def test_a_whole_failover_by_vouchers(b: Bed) -> None:
     assert [row["run"] for row in await chat.runs(Caller("olga", "slack"), b.runbook.application)] == [name]
 
 
+async def test_no_gateway_vouches_for_a_run_that_somebody_else_began_under_its_id(b: Bed) -> None:
+    wanted, name = f"failover/{b.runbook.application}/foretold", b.runbook.application
+    raw = await b.launch("Failover", id=wanted, reason="mallory's reason", to="recovery")
+    await asked(b, raw, START)
+    with pytest.raises(PermanentError, match="with another input"):
+        await door(b).start(CARL, FailoverRequest(runbook=name, reason="region is gone"), wanted)
+    assert (await b.progress(raw)).state is RunState.AWAITING_APPROVAL, "nobody has proved it"
+    await raw.cancel()
+
+
 async def test_who_may_only_propose_opens_the_gate_and_no_more(client: Client, tmp_path: Path) -> None:
     rule = {"proofs": list(ProofKind), "failover": RULE | {"on_silence": "go-on", "expires": "1s"}}
     async with bed(client, tmp_path, dead_primary(), approvals=rule) as b:

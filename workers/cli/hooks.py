@@ -20,7 +20,7 @@ def register(parent: typer.Typer) -> None:
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8089,
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8090,
     certificate: Annotated[Path | None, typer.Option(help="PEM file, where no proxy before this one has TLS.")] = None,
     private_key: Annotated[Path | None, typer.Option(help="PEM file that belongs to it.")] = None,
 ) -> None:
