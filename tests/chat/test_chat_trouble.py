@@ -17,7 +17,7 @@ from workers import connect
 from workers.settings import read_settings
 from workflows.model.progress import RunState
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("workers")]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("workers"), pytest.mark.deep]
 
 UNPROVED = {"proofs": [], "failover": {"approvers": ["anna"]}}
 BY_NAME = {"proofs": ["otp", "voucher"], "failover": {"approvers": ["anna", "ben"]}}

@@ -43,6 +43,7 @@ expected-statuses = [400, 401, 403, 404, 405, 409, 413, 415, 422, 429]
 """A request that is too large is a wrong one too."""
 
 
+@pytest.mark.deep
 async def test_schemathesis_finds_nothing(d: Desk, tmp_path: Path) -> None:
     proposed = await d.propose()
     await d.gate(proposed)
