@@ -38,6 +38,9 @@ MOST_ENDED = 200
 BREATH = timedelta(seconds=2)
 """Before the schedules follow the lease."""
 
+CALL_AGAIN = timedelta(minutes=15)
+"""After which people are told once more of a lease that nobody has adopted or freed."""
+
 _BY_HAND = "finished by hand"
 
 
@@ -76,6 +79,7 @@ class Application:
                 janitor.watch(self._rehearsed, self._rehearsal_gone),
                 self._keep_schedules(),
                 self._end_rehearsals(),
+                self._tell_of_orphans(),
             )
         ]
         await workflow.wait_condition(
@@ -142,6 +146,25 @@ class Application:
                 self._become(schedules_settled=True)
             else:
                 await janitor.wait_before_again(self._schedules_differ)
+
+    async def _tell_of_orphans(self) -> None:
+        while True:
+            await workflow.wait_condition(lambda: self._state.orphan is not None)
+            if (orphan := self._state.orphan) is not None:
+                await self._tell_of(orphan)
+
+    async def _tell_of(self, orphan: Orphan) -> None:
+        """People are told once, and again and again for as long as nobody has adopted or freed the lease."""
+
+        def over() -> bool:
+            return self._state.orphan != orphan
+
+        called = 0
+        while workflow.patched("tell-of-orphans") and not over():
+            await janitor.tell_of(self._state.application, orphan, called)
+            await janitor.wait_before_again(over, CALL_AGAIN)
+            called += 1
+        await workflow.wait_condition(over)
 
     def _schedules_differ(self) -> bool:
         return self._state.schedules_held_for != (self._state.lease.holder if self._state.lease else "")

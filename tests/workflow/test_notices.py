@@ -6,6 +6,7 @@ import base64
 import contextlib
 import re
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from workers.worker import WORKFLOWS
 from workflows.model.notices import AGAIN, Event
 from workflows.model.progress import RunState
 from workflows.model.report import Report
-from workflows.model.requests import Acknowledgement
+from workflows.model.requests import Acknowledgement, FreeRequest
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -294,3 +295,27 @@ async def test_a_runbook_without_notices_commands_nothing(temporal: WorkflowEnvi
         assert "send_notice" not in text
         assert report.notices == ()
         assert len(b.reports) == 1
+
+
+async def test_a_run_that_is_ended_from_outside_is_told_of_until_somebody_takes_it_over(
+    temporal: WorkflowEnvironment, tmp_path: Path, chat: Sink, mail: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workflows.application.CALL_AGAIN", timedelta(seconds=1))
+    async with shop(temporal, tmp_path, escalation=[{"after": "1h", "to": ["mail"]}]) as b:
+        run = await b.start()
+        await b.until(run, RunState.AWAITING_APPROVAL)
+        await run.terminate(reason="the wrong button")
+        await eventually(lambda: len(chat.about("STILL ORPHANED")) >= 1)
+        first, name = chat.about("ORPHANED")[0], b.runbook.application
+        assert first["title"] == f"{name}: ORPHANED, its failover was ended from outside"
+        assert "the wrong button" in first["message"]
+        assert f"seawall adopt {name}" in first["message"]
+        await eventually(lambda: mail.about("STILL ORPHANED"))
+        assert len(mail.about("ORPHANED")) == len(mail.about("STILL ORPHANED")), "others are called later"
+        state = await b.state()
+        shop_ = b.client.get_workflow_handle(f"application/{name}")
+        free = FreeRequest(by="anna", epoch=state.epoch, active_site="primary", reason="looked at it")
+        await shop_.execute_update("free_lease", free)
+        told = len(chat.about("ORPHANED"))
+        await asyncio.sleep(2.5)
+        assert len(chat.about("ORPHANED")) <= told + 1, "nobody is called any more"

@@ -24,6 +24,7 @@ from workers.cli import (
     gateway,
     hooks,
     labs,
+    notices,
     orphans,
     runs,
     schedules,
@@ -48,6 +49,7 @@ codec.register(app)
 hooks.register(app)
 evidence.register(app)
 gateway.register(app)
+notices.register(app)
 orphans.register(app)
 schedules.register(app)
 break_glass.register(app)

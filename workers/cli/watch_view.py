@@ -62,6 +62,10 @@ def render(view: ProgressView, width: int) -> RenderableType:
     for one in view.parked:
         answers = [(_command(action, view, one), action_words(action)) for action in one.actions]
         parts += [Text(""), _parked(one, width), _commands(answers, width)]
+    if view.acknowledged:
+        parts += [Text(""), plain(f"Acknowledged by {view.acknowledged}: nobody else is called.")]
+    elif view.escalates and (view.gate or view.parked):
+        parts += [Text(""), _commands([(_command("ack", view), "you have it: call nobody else")], width)]
     parts += [Text(""), plain(view.headline or headline(view), "bold")]
     return Group(*parts)
 

@@ -16,11 +16,13 @@ from typing import NamedTuple
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
-from workflows.model.entity import PREEMPTION, Ending, WatchRequest
-from workflows.model.messages import CONTROL_QUEUE
+from workflows.model.entity import PREEMPTION, Ending, Orphan, WatchRequest
+from workflows.model.messages import CONTROL_QUEUE, LoadedRunbook, LoadRunbookRequest
 from workflows.model.schedules import HoldSchedulesRequest
 
 from . import policies
+from .notice_words import orphaned
+from .notices import deliver
 
 _AGAIN = timedelta(minutes=1)
 """After which what could not be done is tried anew."""
@@ -79,10 +81,34 @@ async def hold_schedules(request: HoldSchedulesRequest) -> bool:
     return True
 
 
-async def wait_before_again(changed: Callable[[], bool]) -> None:
-    """Wait until something changes, or it is time to try what failed once more."""
+async def tell_of(application: str, orphan: Orphan, called: int) -> None:
+    """Tell the responders, and at later calls whoever the ladder names, that nobody recovers this application."""
+    try:
+        loaded: LoadedRunbook = await workflow.execute_activity(
+            "load_runbook",
+            LoadRunbookRequest(name=application),
+            task_queue=CONTROL_QUEUE,
+            result_type=LoadedRunbook,
+            summary="who is to be told of the orphaned lease",
+            **policies.chore(),
+        )
+    except ActivityError as error:
+        workflow.logger.warning("nobody can be told that %s is orphaned: %s", application, error.cause)
+        return
+    notices = loaded.runbook.notices
+    ladder = [name for rung in notices.escalation for name in rung.to] if called else []
+    message = orphaned(application, orphan, called)
+    for channel in dict.fromkeys([*notices.audiences.responders, *ladder]):
+        key = f"{application} orphaned {orphan.epoch} {orphan.holder} {called}"
+        delivery = await deliver(notices, key, channel, message)
+        if not delivery.taken:
+            workflow.logger.warning("%s was not told that %s is orphaned: %s", channel, application, delivery.detail)
+
+
+async def wait_before_again(changed: Callable[[], bool], after: timedelta = _AGAIN) -> None:
+    """Wait until something changes, or it is time to do it once more."""
     with contextlib.suppress(TimeoutError):
-        await workflow.wait_condition(changed, timeout=_AGAIN, timeout_summary="try again")
+        await workflow.wait_condition(changed, timeout=after, timeout_summary="try again")
 
 
 async def end_rehearsal(held: Held) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from workflows.model.base import in_words
+from workflows.model.entity import Orphan
 from workflows.model.notices import ENDS, MOST_BODY, Audience, Event, NoticeText, Tone
 from workflows.model.plan import Mode, Operation
 from workflows.model.progress import GateView, ParkedStep
@@ -82,6 +83,21 @@ def text(occasion: Occasion, audience: Audience) -> NoticeText:
     body = "\n".join(plain(line, _MOST_LINE) for line in lines if line)
     tone = _TONES.get(occasion.event, "info")
     return NoticeText(subject=plain(subject, MOST_SUBJECT), body=_cut(body, MOST_BODY), tone=tone)
+
+
+def orphaned(application: str, orphan: Orphan, called: int) -> NoticeText:
+    """For responders: a run was ended from outside, and nobody recovers the application."""
+    again = "STILL " if called else ""
+    lines = [
+        orphan.told,
+        orphan.left,
+        "Nothing goes on by itself: its lease stays with that run until somebody adopts or frees it.",
+        f"See it: seawall status {application}",
+        f"Go on from what stands: seawall adopt {application}   or, after looking: seawall release {application}",
+    ]
+    body = "\n".join(plain(line, _MOST_LINE) for line in lines)
+    subject = f"{application}: {again}ORPHANED, its {orphan.operation.value} was ended from outside"
+    return NoticeText(subject=plain(subject, MOST_SUBJECT), body=_cut(body, MOST_BODY), tone="failure")
 
 
 def plain(value: str, most: int) -> str:

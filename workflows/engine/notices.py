@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 from collections.abc import Coroutine, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -22,6 +22,7 @@ from workflows.model.messages import CONTROL_QUEUE
 from workflows.model.notices import (
     ENDS,
     Audience,
+    Channel,
     Event,
     NoticeRecord,
     Notices,
@@ -51,6 +52,48 @@ _ENDS: Mapping[RunState, Event] = {
     RunState.REFUSED: Event.FAILED,
 }
 _PARKED = "parked"
+
+
+class Delivery(NamedTuple):
+    """What became of a message."""
+
+    taken: bool
+    by: str
+    """The channel that took it, where that is a fallback."""
+    detail: str
+
+
+async def deliver(notices: Notices, key: str, channel: str, message: NoticeText) -> Delivery:
+    """By the channel, or by the one that it falls back on, and so on; `key` is the same for each attempt."""
+    said: list[str] = []
+    tried: set[str] = set()
+    taken: str | None = channel
+    while taken is not None and taken not in tried:
+        tried.add(taken)
+        place = notices.channels[taken]
+        delivered, words = await _attempt(f"{key} {taken}", taken, place, message)
+        said += [f"{taken}: {words}"] if words else []
+        if delivered:
+            return Delivery(True, "" if taken == channel else taken, " ".join(said))
+        taken = place.fallback
+    return Delivery(False, "", " ".join(said))
+
+
+async def _attempt(key: str, name: str, place: Channel, message: NoticeText) -> tuple[bool, str]:
+    """Whether the channel has taken it, and what is to be said of that."""
+    try:
+        sent: SentNotice = await workflow.execute_activity(
+            "send_notice",
+            SendNoticeRequest(key=key, channel=name, url=place.url, text=message),
+            task_queue=CONTROL_QUEUE,
+            result_type=SentNotice,
+            summary=f"{name}: {message.subject}"[:100],
+            **policies.notice(_TRIES_BEFORE_FALLBACK if place.fallback else _TRIES),
+        )
+    except ActivityError as error:
+        cause = error.cause
+        return False, cause.message if isinstance(cause, ApplicationError) else "It gave no answer in time."
+    return True, sent.detail
 
 
 class Notifier:
@@ -147,44 +190,16 @@ class Notifier:
         self._keep(self._deliver(len(records) - 1, key, channel, message))
 
     async def _deliver(self, number: int, key: str, channel: str, message: NoticeText) -> None:
-        """By the channel, or by the one that it falls back on, and so on."""
-        records, channels = self._run.ledger.notices, self._notices.channels
-        said: list[str] = []
-        taken: str | None = channel
-        tried: set[str] = set()
-        try:
-            while taken is not None and taken not in tried:
-                tried.add(taken)
-                delivered, words = await self._attempt(f"{key} {records[number].event}", taken, message)
-                said += [f"{taken}: {words}"] if words else []
-                if delivered:
-                    self._note(number, delivered=True, by="" if taken == channel else taken, detail=" ".join(said))
-                    return
-                taken = channels[taken].fallback
-            self._note(number, delivered=False, detail=" ".join(said))
-        except Exception as error:
-            self._note(number, delivered=False, detail=type(error).__name__)
-            self._failed(error, records[number].channel)
-
-    async def _attempt(self, key: str, channel: str, message: NoticeText) -> tuple[bool, str]:
-        """Whether the channel has taken it, and what is to be said of that."""
-        place = self._notices.channels[channel]
+        event = self._run.ledger.notices[number].event
         # A reset keeps the original id, so that a run which is played again tells nothing twice; but if it ends
         # otherwise than it did, that is told.
-        unique = f"{self._run.ledger.workflow_id} {workflow.info().original_execution_run_id} {key} {channel}"
+        unique = f"{self._run.ledger.workflow_id} {workflow.info().original_execution_run_id} {key} {event}"
         try:
-            sent: SentNotice = await workflow.execute_activity(
-                "send_notice",
-                SendNoticeRequest(key=unique, channel=channel, url=place.url, text=message),
-                task_queue=CONTROL_QUEUE,
-                result_type=SentNotice,
-                summary=f"{channel}: {message.subject}"[:100],
-                **policies.notice(_TRIES_BEFORE_FALLBACK if place.fallback else _TRIES),
-            )
-        except ActivityError as error:
-            cause = error.cause
-            return False, cause.message if isinstance(cause, ApplicationError) else "It gave no answer in time."
-        return True, sent.detail
+            delivery = await deliver(self._notices, unique, channel, message)
+            self._note(number, delivered=delivery.taken, by=delivery.by, detail=delivery.detail)
+        except Exception as error:
+            self._note(number, delivered=False, detail=type(error).__name__)
+            self._failed(error, channel)
 
     def _note(self, number: int, **found: object) -> None:
         records = self._run.ledger.notices
