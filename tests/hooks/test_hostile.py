@@ -189,6 +189,7 @@ async def test_a_server_that_cannot_remember_takes_nothing(d: Desk) -> None:
     assert await d.all_runs() == set()
 
 
+@pytest.mark.deep
 async def test_without_a_control_worker_the_answer_is_503_and_a_retry_finds_it_again(d: Desk) -> None:
     first = await d.propose()
     await d.bed.crew.stop("control")

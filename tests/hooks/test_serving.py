@@ -68,6 +68,7 @@ async def sent(port: int, request: httpx.Request) -> httpx.Response:
         return await client.send(request)
 
 
+@pytest.mark.deep
 async def test_what_was_accepted_before_a_kill_is_known_after_it(d: Desk) -> None:
     port, captured = free_port(), signed("POST", d.proposals, {"reason": "site A is gone"}, id="msg_before-the-kill")
     async with served(d, port) as process:

@@ -46,6 +46,7 @@ async def fail_over(rig: Rig) -> None:
     await eventually(ended, "the failover has ended")
 
 
+@pytest.mark.deep
 async def test_rows_that_only_the_old_primary_had_are_archived_and_named(rig: Rig) -> None:
     """Twenty rows written to a primary that is fenced too late: none is attached, none is silently discarded."""
     await asyncio.to_thread(lab.break_, rig.info.folder, "cut-replication", "primary")
