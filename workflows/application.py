@@ -38,9 +38,6 @@ MOST_ENDED = 200
 BREATH = timedelta(seconds=2)
 """Before the schedules follow the lease."""
 
-CALL_AGAIN = timedelta(minutes=15)
-"""After which people are told once more of a lease that nobody has adopted or freed."""
-
 _BY_HAND = "finished by hand"
 
 
@@ -150,21 +147,7 @@ class Application:
     async def _tell_of_orphans(self) -> None:
         while True:
             await workflow.wait_condition(lambda: self._state.orphan is not None)
-            if (orphan := self._state.orphan) is not None:
-                await self._tell_of(orphan)
-
-    async def _tell_of(self, orphan: Orphan) -> None:
-        """People are told once, and again and again for as long as nobody has adopted or freed the lease."""
-
-        def over() -> bool:
-            return self._state.orphan != orphan
-
-        called = 0
-        while workflow.patched("tell-of-orphans") and not over():
-            await janitor.tell_of(self._state.application, orphan, called)
-            await janitor.wait_before_again(over, CALL_AGAIN)
-            called += 1
-        await workflow.wait_condition(over)
+            await janitor.call_for(lambda: self._state.orphan, self._state.application)
 
     def _schedules_differ(self) -> bool:
         return self._state.schedules_held_for != (self._state.lease.holder if self._state.lease else "")

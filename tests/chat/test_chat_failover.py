@@ -73,6 +73,7 @@ async def test_what_is_parked_is_retried_from_slack(client: Client, tmp_path: Pa
         kept(r.bed.world)
 
 
+@pytest.mark.deep
 async def test_a_run_is_paused_resumed_and_rejected_by_typing(client: Client, tmp_path: Path) -> None:
     async with room(client, tmp_path) as r, r.gateway():
         root = await r.starts("carl", f"failover {r.application} site A is gone")
@@ -90,6 +91,7 @@ async def test_a_run_is_paused_resumed_and_rejected_by_typing(client: Client, tm
         assert [one.action for one in report.actions] == ["pause", "resume"]
 
 
+@pytest.mark.deep
 async def test_a_run_that_was_started_elsewhere_gets_a_thread_too(client: Client, tmp_path: Path) -> None:
     async with room(client, tmp_path, approvals={"proofs": [], "failover": {"approvers": ["anna"]}}) as r, r.gateway():
         run = await r.bed.start(reason="the old way")
@@ -100,6 +102,7 @@ async def test_a_run_that_was_started_elsewhere_gets_a_thread_too(client: Client
         await r.filed(root)
 
 
+@pytest.mark.deep
 async def test_looking_costs_nothing_and_a_report_comes_to_who_asks(client: Client, tmp_path: Path) -> None:
     async with room(client, tmp_path) as r, r.gateway():
         olga = r.person("olga")
@@ -119,6 +122,7 @@ async def test_looking_costs_nothing_and_a_report_comes_to_who_asks(client: Clie
         assert direct[0].files == [f"{run.id.replace('/', '-')}.md"]
 
 
+@pytest.mark.deep
 async def test_every_operation_shows_its_plan_and_a_drill_is_run(client: Client, tmp_path: Path) -> None:
     async with room(client, tmp_path, healthy()) as r, r.gateway():
         carl, name = r.person("carl"), r.application

@@ -46,6 +46,7 @@ async def test_a_stranger_and_one_without_the_role_are_refused_with_a_sentence(c
         await r.handle(root).result()
 
 
+@pytest.mark.deep
 async def test_the_requester_cannot_approve_their_own_run(client: Client, tmp_path: Path) -> None:
     async with room(client, tmp_path) as r, r.gateway():
         root = await r.starts("anna", f"failover {r.application} site A is gone")
@@ -56,6 +57,7 @@ async def test_the_requester_cannot_approve_their_own_run(client: Client, tmp_pa
         assert report.approvals[-1].approver == "ben"
 
 
+@pytest.mark.deep
 async def test_a_form_that_is_sent_twice_starts_one_run(client: Client, tmp_path: Path) -> None:
     async with room(client, tmp_path) as r, r.gateway():
         carl = r.person("carl")
@@ -72,6 +74,7 @@ async def test_a_form_that_is_sent_twice_starts_one_run(client: Client, tmp_path
         await r.handle(await r.root()).result()
 
 
+@pytest.mark.deep
 async def test_a_second_click_on_an_answered_gate_is_told_so(client: Client, tmp_path: Path) -> None:
     async with room(client, tmp_path) as r, r.gateway():
         root = await r.starts("carl", f"failover {r.application} site A is gone")
@@ -113,6 +116,7 @@ async def test_a_thousand_replays_of_an_accepted_request_at_301_seconds(
         assert len(carl.told) == 1
 
 
+@pytest.mark.deep
 async def test_a_delivery_that_slack_repeats_acts_once(client: Client, tmp_path: Path) -> None:
     world = dead_primary(flip_dns=Fault("refuse", 2))
     async with room(client, tmp_path, world, http=True) as r, r.gateway():
@@ -136,6 +140,7 @@ async def test_a_delivery_that_slack_repeats_acts_once(client: Client, tmp_path:
         assert (await r.handle(root).result()).end_state is RunState.RECOVERED
 
 
+@pytest.mark.deep
 async def test_a_click_by_somebody_who_forges_what_it_carries_gets_no_further(client: Client, tmp_path: Path) -> None:
     """Whatever comes back with a form: what the run itself says to it counts."""
     async with room(client, tmp_path) as r, r.gateway():

@@ -70,6 +70,7 @@ async def test_one_key_many_times_in_parallel_is_one_run(d: Desk) -> None:
     await d.run(accepted[0]).cancel()
 
 
+@pytest.mark.deep
 async def test_a_storm_of_a_hundred_incidents_is_one_run(d: Desk) -> None:
     answers = await asyncio.gather(*(d.propose(by="pagerduty" if n % 2 else "ci") for n in range(100)))
     assert {one.status_code for one in answers} == {200, 202}

@@ -34,6 +34,7 @@ def assert_untouched(rig: Rig, report: Report) -> None:
     assert rig.watcher.summary().writable["recovery"] == 0
 
 
+@pytest.mark.deep
 async def test_a_drill_recovers_clones_and_leaves_nothing(rig: Rig) -> None:
     report = await rig.carry_out(DRILL)
     assert report.end_state is RunState.RECOVERED, report.summary

@@ -72,6 +72,7 @@ async def test_the_worker_dies_before_the_call_of_one_step_after_the_other(rig: 
     assert {step for step in tried if tried[step] >= 2} >= {*PREPARED, *deadly}
 
 
+@pytest.mark.deep
 async def test_the_worker_dies_after_every_effect_and_before_its_answer(rig: Rig) -> None:
     """One run: at fence, promote and flip the effect lands, the answer does not, and the worker is killed."""
     await rig.declare()

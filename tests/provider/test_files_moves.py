@@ -15,6 +15,7 @@ def sites(tmp_path: Path) -> Sites:
     return Sites(tmp_path)
 
 
+@pytest.mark.deep
 async def test_ten_moves_there_and_back_leave_both_trees_equal(sites: Sites) -> None:
     dice = random.Random(4)
     serving = OLD

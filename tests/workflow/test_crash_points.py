@@ -93,6 +93,7 @@ async def test_a_death_at_any_undo_changes_nothing(client: Client, tmp_path: Pat
     await asyncio.gather(*(once(verb) for verb in UNDO))
 
 
+@pytest.mark.deep
 async def test_restore_dns_survives_a_death_and_comes_first(client: Client, tmp_path: Path) -> None:
     """Users who were sent over before the pivot, since their name stands on no data, are sent back."""
 
@@ -120,6 +121,7 @@ async def test_restore_dns_survives_a_death_and_comes_first(client: Client, tmp_
     await asyncio.gather(*(once(how) for how in ("die", "die-after", "lose-reply")))
 
 
+@pytest.mark.deep
 async def test_a_frozen_attempt_that_wakes_up_late_acts_no_more(client: Client, tmp_path: Path) -> None:
     async def once(verb: str) -> None:
         world = World.healthy()

@@ -92,6 +92,7 @@ async def test_responders_are_told_of_all_from_the_start_to_the_end(
         await replayed(run)
 
 
+@pytest.mark.deep
 async def test_a_sink_that_hangs_delays_no_step_and_the_run_ends(
     temporal: WorkflowEnvironment, tmp_path: Path, chat: Sink
 ) -> None:
@@ -187,6 +188,7 @@ async def test_a_drill_marks_every_message_and_tells_no_user(
         await replayed(run)
 
 
+@pytest.mark.deep
 async def test_the_legs_of_a_live_drill_are_marked_too(
     temporal: WorkflowEnvironment, tmp_path: Path, chat: Sink
 ) -> None:
@@ -221,6 +223,7 @@ async def test_the_ladder_climbs_until_somebody_acknowledges(
         await replayed(run)
 
 
+@pytest.mark.deep
 async def test_the_last_step_of_the_ladder_is_called_again_until_somebody_answers(
     temporal: WorkflowEnvironment, tmp_path: Path, chat: Sink, mail: Sink
 ) -> None:
@@ -232,6 +235,7 @@ async def test_the_last_step_of_the_ladder_is_called_again_until_somebody_answer
         await replayed(run)
 
 
+@pytest.mark.deep
 async def test_an_answer_stops_the_ladder_as_well(
     temporal: WorkflowEnvironment, tmp_path: Path, chat: Sink, mail: Sink
 ) -> None:
@@ -300,7 +304,7 @@ async def test_a_runbook_without_notices_commands_nothing(temporal: WorkflowEnvi
 async def test_a_run_that_is_ended_from_outside_is_told_of_until_somebody_takes_it_over(
     temporal: WorkflowEnvironment, tmp_path: Path, chat: Sink, mail: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workflows.application.CALL_AGAIN", timedelta(seconds=1))
+    monkeypatch.setattr("workflows.engine.janitor.CALL_AGAIN", timedelta(seconds=1))
     async with shop(temporal, tmp_path, escalation=[{"after": "1h", "to": ["mail"]}]) as b:
         run = await b.start()
         await b.until(run, RunState.AWAITING_APPROVAL)

@@ -125,6 +125,7 @@ async def test_a_wrong_idea_of_who_is_active_wipes_nothing(client: Client, tmp_p
     kept(world)
 
 
+@pytest.mark.deep
 async def test_a_rebuild_whose_worker_dies_is_asked_for_again_and_done_once(client: Client, tmp_path: Path) -> None:
     async def once(how: str) -> None:
         async with bed(client, tmp_path, diverged(rebuild_replica=Fault(how, 1))) as b:

@@ -100,6 +100,7 @@ async def test_an_abort_or_cancel_before_the_pivot_puts_everything_back(client: 
     kept(b.world)
 
 
+@pytest.mark.deep
 async def test_a_death_on_the_way_to_protection_repeats_no_effect(client: Client, tmp_path: Path) -> None:
     async def once(verb: str, how: str) -> None:
         async with bed(client, tmp_path, hot(**{verb: Fault(how, 1)})) as b:

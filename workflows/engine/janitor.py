@@ -24,6 +24,8 @@ from . import policies
 from .notice_words import orphaned
 from .notices import deliver
 
+CALL_AGAIN = timedelta(minutes=15)
+"""After which people are told once more of a lease that nobody has adopted or freed."""
 _AGAIN = timedelta(minutes=1)
 """After which what could not be done is tried anew."""
 
@@ -81,7 +83,25 @@ async def hold_schedules(request: HoldSchedulesRequest) -> bool:
     return True
 
 
-async def tell_of(application: str, orphan: Orphan, called: int) -> None:
+async def call_for(orphaned_now: Callable[[], Orphan | None], application: str) -> None:
+    """Tell people, and again and again for as long as nobody has adopted or freed the lease."""
+    orphan, called = orphaned_now(), 0
+
+    def over() -> bool:
+        return orphaned_now() != orphan
+
+    while orphan is not None and not over() and workflow.patched("tell-of-orphans"):
+        try:
+            await _tell_of(application, orphan, called)
+        except Exception:
+            # No fault in a message may keep the entity from giving out leases.
+            workflow.logger.exception("nobody could be told that %s is orphaned", application)
+        await wait_before_again(over, CALL_AGAIN)
+        called += 1
+    await workflow.wait_condition(over)
+
+
+async def _tell_of(application: str, orphan: Orphan, called: int) -> None:
     """Tell the responders, and at later calls whoever the ladder names, that nobody recovers this application."""
     try:
         loaded: LoadedRunbook = await workflow.execute_activity(
