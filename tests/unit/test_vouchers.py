@@ -31,9 +31,9 @@ def changed(**claims: object) -> str:
 @pytest.mark.parametrize(
     "claims",
     [
-        {"exp": int(time.time()) - LEEWAY - 5, "iat": int(time.time()) - 200},
-        {"exp": int(time.time()) + GOOD_FOR * 2},
-        {"iat": int(time.time()) + 3600, "exp": int(time.time()) + 3600},
+        {"exp": -LEEWAY - 5, "iat": -200},
+        {"exp": GOOD_FOR * 2},
+        {"iat": 3600, "exp": 3600},
         {"iss": "elsewhere"},
         {"sub": "ben"},
         {"stm": "0" * 64},
@@ -43,6 +43,8 @@ def changed(**claims: object) -> str:
     ],
 )
 def test_a_claim_that_is_not_as_it_must_be_proves_nothing(claims: dict[str, object]) -> None:
+    now = int(time.time())  # of the test: a collection of tests is minutes older
+    claims = {name: now + value if isinstance(value, int) else value for name, value in claims.items()}
     mark, words, why_not = read(changed(**claims), "anna", SAID, POLICY)
     assert (mark, words) == ("", "")
     assert why_not

@@ -37,7 +37,9 @@ def happenings(view: ProgressView, asked: Asked | None) -> Iterator[Happening]:
     """All that has happened in the run and can still be seen, the oldest first."""
     if asked:
         by = f"{safe(asked.by, 80)} asked for it: {safe(asked.reason, 500)}"
-        yield Happening("begun", f"{safe(title(view))} began at {clock(view.declared)} UTC. {by}")
+        # Not where to: that is not known yet when some runs begin, and what is said once is not mended.
+        what = f"{view.operation.value.capitalize()} of {view.application}"
+        yield Happening("begun", f"{safe(what)} began at {clock(view.declared)} UTC. {by}")
     if gate := question(view):
         wanted = f"Approval is wanted of {safe(names(gate.approvers))} until {clock(gate.expires)} UTC."
         how = f"Answer with the buttons above, or with {code(f'/dr approve {view.workflow_id} {gate.code}')}."
