@@ -29,9 +29,9 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Where the control worker finds the register, and its key."""
-    found = {"SEAWALL_PEOPLE": str(tmp_path_factory.mktemp("people") / "people.json"), KEY_VARIABLE: new_key()}
+def surroundings() -> Iterator[dict[str, str]]:
+    """The key of the register, for the control worker."""
+    found = {KEY_VARIABLE: new_key()}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in found.items():
             patch.setenv(name, value)
@@ -50,9 +50,9 @@ def strict(info: LabInfo) -> None:
 
 
 @pytest.fixture(scope="module")
-def phones(surroundings: dict[str, str]) -> dict[str, pyotp.TOTP]:
+def phones(surroundings: dict[str, str], info: LabInfo) -> dict[str, pyotp.TOTP]:
     """The authenticator apps of both approvers."""
-    register = Register(Path(surroundings["SEAWALL_PEOPLE"]), surroundings)
+    register = Register(info.people, surroundings)
     found = {name: pyotp.TOTP(otp.new_secret()) for name in ("anna", "ben")}
     for name, phone in found.items():
         register.enrol(name, phone.secret)
