@@ -79,19 +79,22 @@ class Leases:
             PermanentError: APPLICATION_BUSY, naming the holder.
         """
         with on_the_wire():
-            others = asyncio.create_task(self._others(request.application))
+            # Told where people are asked; a run that asks again before an effect is not kept from it.
+            asked = request.approvals == ()
+            others = asyncio.create_task(self._others(request.application)) if asked else None
             try:
                 lease = await ask_entity(self._client, request.application, "acquire_lease", request, Lease)
             except WorkflowUpdateFailedError as error:
-                others.cancel()
+                if others is not None:
+                    others.cancel()
                 raise await self._refusal(error, request) from None
-            return lease.model_copy(update={"others": await others})
+            return lease if others is None else lease.model_copy(update={"others": await others})
 
     async def _others(self, application: str) -> tuple[str, ...] | None:
         """For people to know; a server that does not tell it keeps no run from its lease."""
         query = f"{_OPEN_RUNS} and SeawallApplication != '{application}'"
         try:
-            found = self._client.list_workflows(query, limit=_MOST_OTHERS, rpc_timeout=timedelta(seconds=1))
+            found = self._client.list_workflows(query, limit=_MOST_OTHERS, rpc_timeout=timedelta(seconds=0.5))
             return tuple([one.id async for one in found])
         except RPCError:
             return None
