@@ -16,7 +16,6 @@ from workflows.model.notices import NoticeText
 MOST_SENDERS = 16
 """Threads that may hang in a dead channel at once."""
 
-_TYPES = {"info": "info", "success": "success", "warning": "warning", "failure": "failure"}
 _loading = threading.Lock()
 _places = threading.BoundedSemaphore(MOST_SENDERS)
 
@@ -73,7 +72,7 @@ async def send(url: str, message: NoticeText, seconds: float) -> None:
 
     def work() -> None:
         try:
-            taken = bool(box.notify(message.body, title=message.subject, notify_type=_TYPES[message.tone]))
+            taken = bool(box.notify(message.body, title=message.subject, notify_type=message.tone))
         except Exception:  # its text may hold the URL
             taken = False
         finally:

@@ -3,7 +3,6 @@
 import base64
 import binascii
 import functools
-import importlib
 import os
 from collections.abc import Mapping
 from types import ModuleType
@@ -11,6 +10,8 @@ from types import ModuleType
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from workflows.model.failure import Code, PermanentError
+
+from .optional import load
 
 BYTES = 32
 SEALED = "kms:"
@@ -63,14 +64,7 @@ def _arns() -> tuple[str, ...]:
 
 def _kms() -> ModuleType:
     """The AWS SDK, which is loaded where a key is sealed and nowhere else."""
-    try:
-        return importlib.import_module("activities.providers.aws.kms")
-    except ModuleNotFoundError as error:
-        raise PermanentError(
-            Code.CONFIGURATION,
-            f"A key is sealed by a KMS, which needs the Python package {error.name!r}.",
-            "Install it with: pip install 'seawall[aws]'",
-        ) from error
+    return load("activities.providers.aws.kms", "A key that is sealed by a KMS", "aws")
 
 
 def write(key: bytes) -> str:

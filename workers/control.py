@@ -40,6 +40,7 @@ from workflows.model.requests import (
     ReplicateRequest,
     ReprotectRequest,
     RiskAcceptance,
+    RunRequest,
     SwitchoverRequest,
 )
 
@@ -90,6 +91,8 @@ STARTS: dict[type[BaseModel], str] = {
     PostureRequest: "Posture",
 }
 """The workflow type that each request starts."""
+RUN_REQUESTS = {name.lower(): kind for kind, name in STARTS.items() if issubclass(kind, RunRequest)}
+"""What each run is asked for with, by its operation."""
 
 
 async def start(client: Client, request: BaseModel, wanted: str | None = None) -> str:

@@ -4,9 +4,9 @@ The kind is the path of its module, which holds the class as `PROVIDER`: `postgr
 `activities.providers.postgres`, `aws.rds` in `activities.providers.aws.rds`.
 """
 
-import importlib
 from collections.abc import Mapping
 
+from activities.optional import load
 from workflows.model.failure import Code, PermanentError
 
 from .base import Provider
@@ -66,13 +66,6 @@ class Registry:
     def _load(self, kind: str) -> type[Provider]:
         if kind not in KINDS:
             raise PermanentError(Code.UNSUPPORTED, f"There is no kind {kind!r}.", f"Known: {', '.join(self.kinds)}.")
-        try:
-            module = importlib.import_module(f"activities.providers.{kind}")
-        except ModuleNotFoundError as error:
-            raise PermanentError(
-                Code.CONFIGURATION,
-                f"The kind {kind!r} needs the Python package {error.name!r}, which is not installed.",
-                f"Install it with: pip install 'seawall[{KINDS[kind]}]'",
-            ) from error
+        module = load(f"activities.providers.{kind}", f"The kind {kind!r}", KINDS[kind])
         found: type[Provider] = module.PROVIDER
         return found

@@ -15,28 +15,13 @@ from workers.door import Caller, Door
 from workflows.model.failure import Code, PermanentError
 from workflows.model.policy import POLICY_FILE
 from workflows.model.progress import CompiledPlan, ProgressView
-from workflows.model.requests import (
-    DrillRequest,
-    FailbackRequest,
-    FailoverRequest,
-    ReprotectRequest,
-    RunRequest,
-    SwitchoverRequest,
-)
+from workflows.model.requests import RunRequest
 
 from .modals import Kept
 from .typed import moment
 
 Planner = Callable[..., CompiledPlan]
 """`(application, operation, *, planned, choice, live)`; see `workers.planned`."""
-
-REQUESTS: dict[str, type[RunRequest]] = {
-    "failover": FailoverRequest,
-    "switchover": SwitchoverRequest,
-    "failback": FailbackRequest,
-    "reprotect": ReprotectRequest,
-    "drill": DrillRequest,
-}
 
 
 @dataclass(frozen=True)
@@ -104,7 +89,7 @@ class Desk:
         fields = dict(kept.fields)
         if "at" in fields:
             fields["at"] = moment(fields["at"])
-        return control.checked(REQUESTS[kept.operation], runbook=kept.application, reason=reason, **fields)
+        return control.checked(control.RUN_REQUESTS[kept.operation], runbook=kept.application, reason=reason, **fields)
 
     async def start(self, caller: Caller, kept: Kept, reason: str) -> str:
         """Start it, once for each form; the sentence that says so."""

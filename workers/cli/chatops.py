@@ -58,14 +58,6 @@ def _parts() -> ModuleType:
     Raises:
         PermanentError: CONFIGURATION, when its packages are not installed.
     """
-    try:
-        from workers.chat import gateway
-    except ModuleNotFoundError as error:
-        from workflows.model.failure import Code, PermanentError
+    from activities.optional import load
 
-        raise PermanentError(
-            Code.CONFIGURATION,
-            f"The chat gateway needs the Python package {error.name!r}, which is not installed.",
-            "Install it with: pip install 'seawall[chat]'",
-        ) from error
-    return gateway
+    return load("workers.chat.gateway", "The chat gateway", "chat")

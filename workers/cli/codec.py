@@ -66,14 +66,6 @@ def _parts() -> ModuleType:
     Raises:
         PermanentError: CONFIGURATION, when its packages are not installed.
     """
-    try:
-        from workers import codec_server
-    except ModuleNotFoundError as error:
-        from workflows.model.failure import Code, PermanentError
+    from activities.optional import load
 
-        raise PermanentError(
-            Code.CONFIGURATION,
-            f"The codec server needs the Python package {error.name!r}, which is not installed.",
-            "Install it with: pip install 'seawall[codec]'",
-        ) from error
-    return codec_server
+    return load("workers.codec_server", "The codec server", "codec")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workers.cli.session import console, with_client
+from workers.cli.session import console, show_pair, with_client
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -32,14 +32,11 @@ def register(parent: typer.Typer) -> None:
 def key() -> None:
     """Make a pair of keys: one signs reports, the other one verifies them."""
     from activities.evidence import KEY_VARIABLE
-    from activities.keys import new_pair
 
-    private, public = new_pair()
-    console().print(f"{KEY_VARIABLE}={private}", soft_wrap=True)
-    console().print(f"public: {public}", soft_wrap=True)
-    console(to_stderr=True).print(
+    show_pair(
+        KEY_VARIABLE,
         "The first one belongs into the environment of the control workers and nowhere else; it is shown this once. "
-        "Give the public one to whoever verifies, in a file."
+        "Give the public one to whoever verifies, in a file.",
     )
 
 

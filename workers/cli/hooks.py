@@ -91,14 +91,6 @@ def _parts() -> ModuleType:
     Raises:
         PermanentError: CONFIGURATION, when its packages are not installed.
     """
-    try:
-        from workers.hooks import server
-    except ModuleNotFoundError as error:
-        from workflows.model.failure import Code, PermanentError
+    from activities.optional import load
 
-        raise PermanentError(
-            Code.CONFIGURATION,
-            f"The webhook API needs the Python package {error.name!r}, which is not installed.",
-            "Install it with: pip install 'seawall[webhook]'",
-        ) from error
-    return server
+    return load("workers.hooks.server", "The webhook API", "webhook")

@@ -30,6 +30,16 @@ def print_json(model: "BaseModel") -> None:
     sys.stdout.write(f"{model.model_dump_json(indent=2)}\n")
 
 
+def show_pair(variable: str, advice: str) -> None:
+    """A new pair of keys for signing: the private one for that variable, and the public one."""
+    from activities.keys import new_pair
+
+    private, public = new_pair()
+    console().print(f"{variable}={private}", soft_wrap=True)
+    console().print(f"public: {public}", soft_wrap=True)
+    console(to_stderr=True).print(advice)
+
+
 def console(to_stderr: bool = False) -> "Console":
     """Where people read."""
     from rich.console import Console

@@ -3,25 +3,12 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StrictBool
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool
 
+from workers import control
 from workflows.model.base import Name, Strict
 from workflows.model.entity import ApplicationState
-from workflows.model.point_choice import parse_choice
-from workflows.model.requests import (
-    DrillRequest,
-    FailbackRequest,
-    FailoverRequest,
-    ReprotectRequest,
-    RunRequest,
-    SwitchoverRequest,
-)
-
-
-def _checked_choice(text: str) -> str:
-    parse_choice(text)
-    return text
-
+from workflows.model.requests import PointChoice, RunRequest
 
 Reason = Annotated[str, Field(min_length=3, max_length=500, description="Why; it stands in the report.")]
 Comment = Annotated[str, Field(max_length=500, description="It stands in the report.")]
@@ -31,9 +18,7 @@ Agreed = Annotated[
     AwareDatetime | None, Field(description="The agreed time of the cutover, with its offset; at once when left out.")
 ]
 Point = Annotated[
-    str,
-    AfterValidator(_checked_choice),
-    Field(max_length=120, description='"latest", "latest-verified", "before 2026-11-22T14:05:00Z", or a name.'),
+    PointChoice, Field(description='"latest", "latest-verified", "before 2026-11-22T14:05:00Z", or a name.')
 ]
 
 
@@ -102,18 +87,10 @@ Start = Annotated[
     StartFailover | StartSwitchover | StartFailback | StartReprotect | StartDrill, Field(discriminator="operation")
 ]
 
-_REQUESTS: dict[str, type[RunRequest]] = {
-    "failover": FailoverRequest,
-    "switchover": SwitchoverRequest,
-    "failback": FailbackRequest,
-    "reprotect": ReprotectRequest,
-    "drill": DrillRequest,
-}
-
 
 def request_of(application: str, start: Start) -> RunRequest:
     """The input of the run. Who asks is set by the door, and what is not in the form cannot be asked for here."""
-    return _REQUESTS[start.operation](runbook=application, **start.model_dump(exclude={"operation"}))
+    return control.RUN_REQUESTS[start.operation](runbook=application, **start.model_dump(exclude={"operation"}))
 
 
 class Proposal(Strict):

@@ -9,8 +9,8 @@ from workers.door import Caller
 
 
 class RunIds:
-    """Makes them by the gateway's key. Who could foretell an id could start a run of that id, with an input of their
-    own, and the gateway would take it for its own and vouch for it.
+    """Makes them by the gateway's key. Who could foretell an id could start a run of that id first, with an input of
+    their own, and whoever asks here would be refused.
 
     Args:
         key: the gateway's; one without it can vouch for nothing anyway.

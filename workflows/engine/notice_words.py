@@ -9,7 +9,7 @@ take for a command: names and reasons were typed by people, and one of them may 
 
 import shlex
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -65,7 +65,6 @@ class Occasion:
     summary: str = ""
     gate: GateView | None = None
     parked: tuple[ParkedStep, ...] = ()
-    rung: int = 0
     since: datetime | None = None
     """Since when it waits for people."""
 
@@ -80,9 +79,7 @@ def text(occasion: Occasion, audience: Audience) -> NoticeText:
     if occasion.drill:
         subject = f"{DRILL}: {subject}"
         lines = ["This is a drill. Nothing is wrong with production.", *lines]
-    body = "\n".join(plain(line, _MOST_LINE) for line in lines if line)
-    tone = _TONES.get(occasion.event, "info")
-    return NoticeText(subject=plain(subject, MOST_SUBJECT), body=_cut(body, MOST_BODY), tone=tone)
+    return _message(subject, lines, _TONES.get(occasion.event, "info"))
 
 
 def orphaned(application: str, orphan: Orphan, called: int) -> NoticeText:
@@ -95,9 +92,14 @@ def orphaned(application: str, orphan: Orphan, called: int) -> NoticeText:
         f"See it: seawall status {application}",
         f"Go on from what stands: seawall adopt {application}   or, after looking: seawall release {application}",
     ]
-    body = "\n".join(plain(line, _MOST_LINE) for line in lines)
-    subject = f"{application}: {again}ORPHANED, its {orphan.operation.value} was ended from outside"
-    return NoticeText(subject=plain(subject, MOST_SUBJECT), body=_cut(body, MOST_BODY), tone="failure")
+    return _message(
+        f"{application}: {again}ORPHANED, its {orphan.operation.value} was ended from outside", lines, "failure"
+    )
+
+
+def _message(subject: str, lines: Iterable[str], tone: Tone) -> NoticeText:
+    body = "\n".join(plain(line, _MOST_LINE) for line in lines if line)
+    return NoticeText(subject=plain(subject, MOST_SUBJECT), body=_cut(body, MOST_BODY), tone=tone)
 
 
 def plain(value: str, most: int) -> str:

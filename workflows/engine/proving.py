@@ -88,7 +88,7 @@ class Prover:
             plan=ledger.plan.hash if ledger.plan else "",
             subject=claim.subject,
             wants=claim.wants,
-            proof=Proof(otp=answer.otp, signature=answer.signature, sealed=answer.sealed, voucher=answer.voucher),
+            proof=answer.proof_alone,
         )
         verdict = await self._verdict(request, kind)
         if not verdict.proven:

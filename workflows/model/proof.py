@@ -68,20 +68,28 @@ class Proof(Strict):
 
     @model_validator(mode="after")
     def _one(self) -> "Proof":
-        if sum(one is not None for one in (self.otp, self.signature, self.sealed, self.voucher)) > 1:
+        if sum(value is not None for value in self._given.values()) > 1:
             raise ValueError("one proof is enough: give `otp`, `signature` or `sealed`")
         return self
 
     @property
-    def proof_kind(self) -> ProofKind | None:
-        """What was given."""
-        given = {
+    def _given(self) -> Mapping[ProofKind, object]:
+        return {
             ProofKind.OTP: self.otp,
             ProofKind.SSH: self.signature,
             ProofKind.SEALED: self.sealed,
             ProofKind.VOUCHER: self.voucher,
         }
-        return next((kind for kind, value in given.items() if value is not None), None)
+
+    @property
+    def proof_kind(self) -> ProofKind | None:
+        """What was given."""
+        return next((kind for kind, value in self._given.items() if value is not None), None)
+
+    @property
+    def proof_alone(self) -> "Proof":
+        """Without the answer that it stands beside."""
+        return Proof(**{name: getattr(self, name) for name in Proof.model_fields})
 
 
 class ProofRequest(Message):

@@ -16,6 +16,9 @@ def _checked_choice(text: str) -> str:
     return text
 
 
+PointChoice = Annotated[str, AfterValidator(_checked_choice), Field(max_length=120)]
+
+
 class RunRequest(Strict):
     """What every run wants to know: of which runbook, why, and who asks."""
 
@@ -49,7 +52,7 @@ class FailoverRequest(HoldingRequest):
     detected_at: datetime | None = Field(
         default=None, description="When the outage was noticed; starts a second clock."
     )
-    point: Annotated[str, AfterValidator(_checked_choice), Field(max_length=120)] = Field(
+    point: PointChoice = Field(
         default="latest",
         description='Which recovery point: "latest", "latest-verified", "before 2026-11-22T14:05:00Z", or its name.',
     )
@@ -93,7 +96,7 @@ class DrillRequest(RunRequest):
     example: ClassVar[str] = '{"runbook": "shop", "reason": "quarterly drill"}'
 
     live: bool = False
-    point: Annotated[str, AfterValidator(_checked_choice), Field(max_length=120)] = Field(
+    point: PointChoice = Field(
         default="latest", description="Which recovery point the clones are made of; see Failover."
     )
 
